@@ -1,0 +1,245 @@
+"""The rows. They are the domain objects; the database holds the invariants.
+
+Statements that move a status are SQL over arrays in `tasks/`; everything else reads these tables.
+`MetaData` here and the migrations describe the same database: a test compares them.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from taskflow_core.states import TASK_FINAL, AttemptOutcome, EventKind, Priority, TaskStatus
+
+
+def _is_one_of(column: str, values: type[StrEnum]) -> str:
+    return f"{column} IN ({_listed(values)})"
+
+
+def _listed(values: Iterable[StrEnum]) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+FINAL = f"status IN ({_listed(TASK_FINAL)})"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "ck": "%(table_name)s_%(constraint_name)s",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - read once by SQLAlchemy
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(none_as_null=True),
+        float: Double,
+        list[str]: ARRAY(Text),
+        str: Text,
+        UUID: PG_UUID(as_uuid=True),
+    }
+
+
+class Task(Base):
+    """One piece of work. Its row is also its outbox: what waits here is sure to run."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    name: Mapped[str]
+    task_type: Mapped[str]
+    queue: Mapped[str]
+    priority: Mapped[str]
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    payload: Mapped[str]  # JSON text, kept as it came
+    payload_form: Mapped[str]  # how the caller wrote it, and how the result is answered
+    retry_policy: Mapped[dict[str, Any] | None]  # only what the caller set
+    attempt_timeout: Mapped[float | None]  # seconds
+    expire_at: Mapped[datetime | None]
+
+    status: Mapped[str]
+    run_at: Mapped[datetime]  # when the next attempt is due
+    attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts started: the fence
+    failed_attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    crashes: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts whose worker was lost
+    session_id: Mapped[int | None] = mapped_column(BigInteger)  # the worker session that runs it
+    claim_token: Mapped[UUID | None]  # makes a claim repeatable when its answer was lost
+    attempt_started_at: Mapped[datetime | None]
+    attempt_deadline: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    cancel_reason: Mapped[str | None]
+    progress: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    dead_letter_reason: Mapped[str | None]
+    last_sequence: Mapped[int] = mapped_column(Integer, server_default=text("1"))  # number of its last event
+
+    unique_key: Mapped[str | None]
+    unique_scope: Mapped[str | None]
+    request_id: Mapped[str | None]
+    request_digest: Mapped[str | None]  # tells a repeated request from a reused id
+    schedule_id: Mapped[UUID | None]
+    execution_id: Mapped[UUID | None]
+    node_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(_is_one_of("status", TaskStatus), name="status"),
+        CheckConstraint(_is_one_of("priority", Priority), name="priority"),
+        CheckConstraint("payload_form IN ('STRUCT', 'JSON')", name="payload_form"),
+        CheckConstraint(f"(finished_at IS NOT NULL) = ({FINAL})", name="finished"),
+        CheckConstraint("(session_id IS NOT NULL) = (status = 'RUNNING')", name="running"),
+        CheckConstraint("(dead_letter_reason IS NOT NULL) <= (status = 'FAILED')", name="dead_letter"),
+        CheckConstraint("(unique_key IS NULL) = (unique_scope IS NULL)", name="unique_key"),
+        CheckConstraint("unique_scope IN ('UNFINISHED', 'WAITING')", name="unique_scope"),
+        # What the sweep walks: due work by lane, timers, sessions, deadlines. All partial, so that a
+        # finished task costs nothing in them.
+        Index("tasks_queued", "run_at", "id", postgresql_where=text("status = 'QUEUED'")),
+        Index("tasks_timed", "run_at", "id", postgresql_where=text("status IN ('RETRYING', 'SCHEDULED')")),
+        Index("tasks_running", "session_id", postgresql_where=text("status = 'RUNNING'")),
+        Index(
+            "tasks_expiring",
+            "expire_at",
+            postgresql_where=text(f"expire_at IS NOT NULL AND NOT ({FINAL})"),
+        ),
+        # What callers list by.
+        Index("tasks_created", "tenant_id", "created_at", "id"),
+        Index(
+            "tasks_finished",
+            "tenant_id",
+            "finished_at",
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
+        Index("tasks_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
+        # What may be there only once.
+        Index(
+            "tasks_request_id",
+            "tenant_id",
+            "request_id",
+            unique=True,
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
+        Index(
+            "tasks_unique_key",
+            "tenant_id",
+            "unique_key",
+            unique=True,
+            postgresql_where=text(
+                f"unique_key IS NOT NULL AND NOT ({FINAL}) AND (unique_scope = 'UNFINISHED' OR attempt = 0)"
+            ),
+        ),
+        # Rows are updated a few times and then left: room on the page, and early vacuum.
+        {
+            "postgresql_with": {
+                "fillfactor": "80",
+                "autovacuum_vacuum_scale_factor": "0.02",
+                "autovacuum_analyze_scale_factor": "0.02",
+            }
+        },
+    )
+
+
+class TaskResult(Base):
+    """What a task returned: apart from the task, so that lists stay narrow."""
+
+    __tablename__ = "task_results"
+
+    task_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    result: Mapped[str]  # JSON text
+
+
+class TaskAttempt(Base):
+    """One ended run of a task. A running one is in the task's row."""
+
+    __tablename__ = "task_attempts"
+
+    task_id: Mapped[UUID] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str]
+    session_id: Mapped[int] = mapped_column(BigInteger)
+    worker: Mapped[str]
+    outcome: Mapped[str]
+    error: Mapped[dict[str, Any] | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint(_is_one_of("outcome", AttemptOutcome), name="outcome"),)
+
+
+class TaskEvent(Base):
+    """One line of a task's log, numbered without gaps: audit trail, streams and webhooks read it.
+
+    No foreign key: every transition writes here, and retention deletes a task's lines with the task.
+    """
+
+    __tablename__ = "task_events"
+
+    task_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str]
+    kind: Mapped[str]
+    status: Mapped[str]  # of the task, after the event
+    attempt: Mapped[int] = mapped_column(Integer)
+    actor: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    data: Mapped[dict[str, Any] | None]  # progress, error, message, next_attempt_time: by kind
+
+    __table_args__ = (
+        CheckConstraint(_is_one_of("kind", EventKind), name="kind"),
+        CheckConstraint(_is_one_of("status", TaskStatus), name="status"),
+    )
+
+
+class WorkerSession(Base):
+    """One life of a worker process. It is alive while `lease_until` lies ahead, by the database's clock."""
+
+    __tablename__ = "worker_sessions"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    worker: Mapped[str]  # host:pid
+    queues: Mapped[list[str]]
+    priorities: Mapped[list[str]]
+    task_types: Mapped[list[str]]
+    slots: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    lease_until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("worker_sessions_open", "lease_until", postgresql_where=text("ended_at IS NULL")),
+    )
+
+
+class TaskType(Base):
+    """What a worker has registered under a name; the last worker to start wins."""
+
+    __tablename__ = "task_types"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    description: Mapped[str]
+    attempt_timeout: Mapped[float]  # seconds
+    retry_policy: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

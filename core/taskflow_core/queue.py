@@ -1,0 +1,221 @@
+"""The hints in Redis: which task may be due in which lane. The only place that names a Redis key.
+
+A hint is `(task id, attempt)` in arq's own keys and job bytes, without payload. Losing or doubling one
+is harmless: PostgreSQL decides who runs what, and the sweep puts back what is missing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import redis.asyncio as redis
+from arq.constants import in_progress_key_prefix, job_key_prefix
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from taskflow_core.settings import Settings
+from taskflow_core.states import Priority
+
+REDIS_ERRORS = (redis.RedisError, OSError)
+
+# The function name in arq's job bytes.
+RUN_TASK = "run_task"
+# Missing after a wipe: then the sweep puts every hint back at full speed.
+EPOCH_KEY = "taskflow:epoch"
+EVENTS_CHANNEL = "taskflow:events"
+# A hint nobody took lives this long; the sweep puts it back if the task still waits.
+HINT_TTL_MS = 24 * 3600 * 1000
+# Hints of tasks due later than this wait in PostgreSQL until the sweep promotes them.
+HORIZON_SECONDS = 60.0
+# Wake-up tokens kept per lane: enough for every worker that may sleep there.
+WAKE_TOKENS = 32
+
+
+@dataclass(frozen=True, order=True)
+class Lane:
+    """One arq queue: a named queue and a priority."""
+
+    queue: str
+    priority: str
+
+    @property
+    def key(self) -> str:
+        return f"taskflow:{self.queue}:{self.priority.lower()}"
+
+    @property
+    def wake_key(self) -> str:
+        return f"{self.key}:wake"
+
+
+def lanes(queues: Sequence[str], priorities: Sequence[str]) -> list[Lane]:
+    """All lanes of these queues, most urgent first."""
+    urgency = list(Priority)
+    ordered = sorted(priorities, key=lambda name: urgency.index(Priority(name)))
+    return [Lane(queue, priority) for priority in ordered for queue in queues]
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A task that may be due: run attempt `attempt + 1` at `due_ms` (Unix time) or later."""
+
+    lane: Lane
+    task_id: UUID
+    attempt: int
+    due_ms: int
+
+    @property
+    def id(self) -> str:
+        """arq's job id."""
+        return f"{self.task_id}:{self.attempt}"
+
+    @property
+    def job(self) -> str:
+        """arq's job bytes, as JSON: no pickle is ever read or written."""
+        return (
+            f'{{"t":null,"f":"{RUN_TASK}","a":["{self.task_id}",{self.attempt}],"k":{{}},"et":{self.due_ms}}}'
+        )
+
+
+def parse_hint_id(hint_id: str) -> tuple[UUID, int]:
+    """The task and the attempt of an arq job id that `Hint.id` wrote."""
+    task_id, _, attempt = hint_id.partition(":")
+    return UUID(task_id), int(attempt)
+
+
+def cancel_channel(session_id: int) -> str:
+    """Where a worker session hears which of its tasks to cancel."""
+    return f"taskflow:cancel:{session_id}"
+
+
+# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, then id, job bytes, due (ms) of each hint.
+# Adds the hints that are not there, and wakes one sleeping worker if any of them is new and due.
+ENQUEUE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due_now = 0
+for i = 3, #ARGV, 3 do
+  redis.call('SET', 'arq:job:' .. ARGV[i], ARGV[i + 1], 'NX', 'PX', ARGV[1])
+  if redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i]) == 1 and tonumber(ARGV[i + 2]) <= now + 1000 then
+    due_now = due_now + 1
+  end
+end
+if due_now > 0 then
+  redis.call('LPUSH', KEYS[2], 1)
+  redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
+end
+return due_now
+"""
+
+# KEYS: lanes, the one to serve first in front. ARGV: hints wanted, lease (ms), worker session.
+# Takes due hints and raises their scores by the lease, so that nobody else sees them and they show
+# again by themselves if the taker dies. Returns the hints' ids lane by lane, then when the next is due.
+CLAIM = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local wanted = tonumber(ARGV[1])
+local taken = {}
+local next_due = -1
+for lane = 1, #KEYS do
+  local ids = {}
+  if wanted > 0 then
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[lane], '-inf', now, 'LIMIT', 0, wanted)) do
+      redis.call('ZADD', KEYS[lane], 'XX', now + ARGV[2], id)
+      redis.call('SET', 'arq:in-progress:' .. id, ARGV[3], 'PX', ARGV[2])
+      ids[#ids + 1] = id
+    end
+    wanted = wanted - #ids
+  end
+  taken[lane] = ids
+  local first = redis.call('ZRANGE', KEYS[lane], 0, 0, 'WITHSCORES')
+  if first[2] and (next_due < 0 or tonumber(first[2]) - now < next_due) then
+    next_due = math.max(0, tonumber(first[2]) - now)
+  end
+end
+return {taken, next_due}
+"""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one claim took: hint ids by lane, and milliseconds until the next hint is due, if any."""
+
+    taken: list[tuple[Lane, str]]
+    next_due_ms: int | None
+
+
+class Queue:
+    """The lanes, over one Redis client."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self.redis = client
+        self._enqueue = client.register_script(ENQUEUE)
+        self._claim = client.register_script(CLAIM)
+
+    async def enqueue(self, hints: Iterable[Hint]) -> None:
+        """Add hints, one round trip per lane. Hints that are there already stay as they are."""
+        for lane, group in groupby(sorted(hints, key=lambda hint: hint.lane), key=lambda hint: hint.lane):
+            arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS]
+            for hint in group:
+                arguments += (hint.id, hint.job, hint.due_ms)
+            await self._enqueue(keys=[lane.key, lane.wake_key], args=arguments)
+
+    async def claim(self, order: Sequence[Lane], wanted: int, lease_ms: int, session_id: int) -> Claim:
+        """Take up to `wanted` due hints, from the first lane first. One round trip."""
+        keys = [lane.key for lane in order]
+        taken, next_due = await self._claim(keys=keys, args=[wanted, lease_ms, session_id])
+        return Claim(
+            taken=[(lane, hint.decode()) for lane, ids in zip(order, taken, strict=True) for hint in ids],
+            next_due_ms=None if next_due < 0 else int(next_due),
+        )
+
+    async def finish(self, hints: Iterable[tuple[Lane, str]]) -> None:
+        """Drop hints that are done with. One round trip."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for lane, group in groupby(sorted(hints), key=lambda hint: hint[0]):
+                ids = [hint_id for _, hint_id in group]
+                pipe.zrem(lane.key, *ids)
+                pipe.delete(
+                    *(job_key_prefix + hint_id for hint_id in ids),
+                    *(in_progress_key_prefix + hint_id for hint_id in ids),
+                )
+            await pipe.execute()
+
+    async def missing(self, hints: Sequence[Hint]) -> list[Hint]:
+        """Those of the hints, all of one lane, that Redis lacks. One round trip."""
+        if not hints:
+            return []
+        scores = await self.redis.zmscore(hints[0].lane.key, [hint.id for hint in hints])
+        return [hint for hint, score in zip(hints, scores, strict=True) if score is None]
+
+    async def wait_for_wake(self, lanes: Sequence[Lane], seconds: float) -> Lane | None:
+        """Sleep until one of the lanes gets a due hint; the lane, or `None` when the time is over."""
+        keys = {lane.wake_key: lane for lane in lanes}
+        answer = await self.redis.blpop(list(keys), timeout=seconds)
+        return None if answer is None else keys[answer[0].decode()]
+
+    async def wake(self, lane: Lane) -> None:
+        """Wake one more worker of the lane: the first could not take everything."""
+        await self.redis.lpush(lane.wake_key, 1)
+        await self.redis.ltrim(lane.wake_key, 0, WAKE_TOKENS - 1)
+
+    async def ring(self, task_ids: Iterable[UUID]) -> None:
+        """Tell every server that these tasks have new events. Call it after the commit."""
+        await self.redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in task_ids))
+
+    async def tell_cancel(self, session_id: int, task_id: UUID, attempt: int) -> None:
+        """Tell the worker that runs the task to cancel it."""
+        await self.redis.publish(cancel_channel(session_id), f"{task_id}:{attempt}")
+
+
+def open_redis(settings: Settings) -> "redis.Redis":
+    """A client that reconnects; `aclose()` it at the end."""
+    return redis.Redis.from_url(
+        settings.redis_url,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.01), retries=2),
+        retry_on_error=[redis.ConnectionError],
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        health_check_interval=0,
+    )
