@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     drain_grace: float = Field(default=20, ge=0, description="seconds for calls to end after that")
     keep_alive_interval: float = Field(default=15, gt=0, description="seconds of silence on a stream")
     max_watch_duration: float = Field(default=1800, gt=0, description="seconds, then the client reconnects")
+    secret_key: str = Field(
+        default="",
+        repr=False,
+        description="signs page tokens, the same in every server; default: made from database_url",
+    )
 
     # Limits
     max_message_bytes: int = Field(default=16 * MIB, ge=MIB, description="one gRPC message")

@@ -1,0 +1,1 @@
+"""The embedded stack: PostgreSQL, Valkey and Envoy from wheels, and `taskflow dev`, which runs them all."""

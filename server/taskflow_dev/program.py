@@ -1,0 +1,142 @@
+"""Child processes that never outlive their parent for long.
+
+On Linux the kernel signals a child when its parent dies, however it dies. Everywhere, a file per child says
+which process it was, so that the next start can stop it.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+POLL_SECONDS = 0.02
+LEFTOVER_GRACE_SECONDS = 5
+
+
+class NotStartedError(Exception):
+    """A program ended before it was ready, or was not ready in time."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, how to tell that it serves, and how to stop it."""
+
+    name: str
+    command: tuple[str, ...]
+    is_ready: Callable[[], bool] = lambda: True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: tuple[int, int] | None = None  # user id and group id, where not ours
+    stop_signal: signal.Signals = signal.SIGTERM
+    start_seconds: float = 30
+    stop_seconds: float = 30
+
+    def launch_command(self) -> list[str]:
+        """Returns the command that becomes the program, tied to the life of this process."""
+        user, group = self.user or (os.geteuid(), os.getegid())
+        launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
+        return [
+            *launcher,
+            *map(str, (int(self.stop_signal), os.getpid(), user, group)),
+            *self.command,
+        ]
+
+    def full_environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+
+@contextlib.contextmanager
+def running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a program until the block ends. Its output goes to `NAME.log` in the folder.
+
+    Raises NotStartedError with the end of that log.
+    """
+    stop_leftover(program.name, folder)
+    log = folder / f"{program.name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            program.launch_command(),
+            env=program.full_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the parent, which stops its children in order
+        )
+    remember(program.name, process.pid, folder)
+    try:
+        _wait_until_ready(program, process, log)
+        yield process
+    finally:
+        _stop(program, process)
+        forget(program.name, folder)
+
+
+def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + program.start_seconds
+    while not program.is_ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            why = "is not ready in time" if process.returncode is None else f"ended with {process.returncode}"
+            raise NotStartedError(f"{program.name} {why}:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(POLL_SECONDS)
+
+
+def _stop(program: Program, process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(program.stop_signal)
+    try:
+        process.wait(program.stop_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    kill_group(process.pid)
+
+
+def kill_group(process_id: int) -> None:
+    """Kills what a child started and left behind."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process_id, signal.SIGKILL)
+
+
+def remember(name: str, process_id: int, folder: Path) -> None:
+    """Writes down which process runs, for a start after a crash."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once, as the caller will see
+        started = psutil.Process(process_id).create_time()
+        _pid_file(name, folder).write_text(f"{process_id} {started!r}\n")
+
+
+def forget(name: str, folder: Path) -> None:
+    _pid_file(name, folder).unlink(missing_ok=True)
+
+
+def stop_leftover(name: str, folder: Path) -> None:
+    """Stops the process that an earlier parent started in this folder and could not stop."""
+    try:
+        process_id, started = _pid_file(name, folder).read_text().split()
+    except FileNotFoundError:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(process_id))
+        if process.create_time() == float(started):  # else the id belongs to another process by now
+            _stop_process(process)
+    forget(name, folder)
+
+
+def _stop_process(process: psutil.Process) -> None:
+    # PostgreSQL takes SIGINT as "stop now, orderly"; to the others SIGINT and SIGTERM are the same.
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(LEFTOVER_GRACE_SECONDS)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait()
+    kill_group(process.pid)
+
+
+def _pid_file(name: str, folder: Path) -> Path:
+    return folder / f"{name}.pid"
