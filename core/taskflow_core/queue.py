@@ -4,6 +4,7 @@ A hint is `(task id, attempt)` in arq's own keys and job bytes, without payload.
 is harmless: PostgreSQL decides who runs what, and the sweep puts back what is missing.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import redis.asyncio as redis
+from arq import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -67,12 +69,12 @@ class Hint:
 
     @property
     def id(self) -> str:
-        """arq's job id."""
+        """The job id in arq's keys."""
         return f"{self.task_id}:{self.attempt}"
 
     @property
     def job(self) -> str:
-        """arq's job bytes, as JSON: no pickle is ever read or written."""
+        """The job bytes as arq has them, in JSON: no pickle is ever read or written."""
         return (
             f'{{"t":null,"f":"{RUN_TASK}","a":["{self.task_id}",{self.attempt}],"k":{{}},"et":{self.due_ms}}}'
         )
@@ -148,8 +150,9 @@ class Claim:
 class Queue:
     """The lanes, over one Redis client."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: ArqRedis) -> None:
         self.redis = client
+        self._lists: Any = client  # redis-py types list commands as sync or async, and timeouts as int
         self._enqueue = client.register_script(ENQUEUE)
         self._claim = client.register_script(CLAIM)
 
@@ -192,13 +195,13 @@ class Queue:
     async def wait_for_wake(self, lanes: Sequence[Lane], seconds: float) -> Lane | None:
         """Sleep until one of the lanes gets a due hint; the lane, or `None` when the time is over."""
         keys = {lane.wake_key: lane for lane in lanes}
-        answer = await self.redis.blpop(list(keys), timeout=seconds)
+        answer = await self._lists.blpop(list(keys), timeout=seconds)
         return None if answer is None else keys[answer[0].decode()]
 
     async def wake(self, lane: Lane) -> None:
         """Wake one more worker of the lane: the first could not take everything."""
-        await self.redis.lpush(lane.wake_key, 1)
-        await self.redis.ltrim(lane.wake_key, 0, WAKE_TOKENS - 1)
+        await self._lists.lpush(lane.wake_key, 1)
+        await self._lists.ltrim(lane.wake_key, 0, WAKE_TOKENS - 1)
 
     async def ring(self, task_ids: Iterable[UUID]) -> None:
         """Tell every server that these tasks have new events. Call it after the commit."""
@@ -209,13 +212,17 @@ class Queue:
         await self.redis.publish(cancel_channel(session_id), f"{task_id}:{attempt}")
 
 
-def open_redis(settings: Settings) -> "redis.Redis":
-    """A client that reconnects; `aclose()` it at the end."""
-    return redis.Redis.from_url(
+def open_redis(settings: Settings) -> ArqRedis:
+    """A client of arq's kind that reconnects and speaks JSON; `aclose(close_connection_pool=True)` it at the end."""
+    pool = redis.ConnectionPool.from_url(
         settings.redis_url,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.01), retries=2),
         retry_on_error=[redis.ConnectionError],
         socket_connect_timeout=2,
         socket_keepalive=True,
-        health_check_interval=0,
     )
+    return ArqRedis(pool, job_serializer=_to_json, job_deserializer=json.loads)
+
+
+def _to_json(job: dict[str, Any]) -> bytes:
+    return json.dumps(job).encode()

@@ -1,0 +1,115 @@
+"""The composition root: everything a server, a worker or a scheduler stands on, opened and closed together."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from taskflow_core.announce import Announcer
+from taskflow_core.db import Database, open_database
+from taskflow_core.events import EventFeed
+from taskflow_core.paging import PageTokens
+from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
+from taskflow_core.retry import RetryPolicy
+from taskflow_core.settings import Settings
+from taskflow_core.tasks.cancel import TaskCancellation
+from taskflow_core.tasks.create import TaskCreation
+from taskflow_core.tasks.report import TaskReporting
+from taskflow_core.tasks.retry import TaskRetry
+from taskflow_core.tasks.settle import TaskSettlement
+from taskflow_core.tasks.sweep import Sweep, SweepLimits
+from taskflow_core.tasks.watch import TaskWatch
+
+
+@dataclass(frozen=True)
+class App:
+    """What lives as long as the process, handed to whatever needs it."""
+
+    settings: Settings
+    database: Database
+    queue: Queue
+    announcer: Announcer
+    feed: EventFeed
+    page_tokens: PageTokens
+    creation: TaskCreation
+    cancellation: TaskCancellation
+    retry: TaskRetry
+    settlement: TaskSettlement
+    reporting: TaskReporting
+    watch: TaskWatch
+    sweep: Sweep
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
+    """Connect to PostgreSQL and Redis, and disconnect at the end, last first.
+
+    `process` names the connections: `server`, `worker` or `scheduler`.
+    """
+    async with open_database(settings, f"taskflow {process}") as database:
+        client = open_redis(settings)
+        try:
+            app = _assemble(settings, database, Queue(client))
+            yield app
+            await app.creation.drain()
+            await app.reporting.drain()
+            await app.settlement.drain()
+            await app.announcer.drain()
+        finally:
+            await client.aclose(close_connection_pool=True)
+
+
+@asynccontextmanager
+async def listening(feed: EventFeed) -> AsyncIterator[None]:
+    """Keep the feed of events running meanwhile."""
+    listener = asyncio.create_task(feed.listen())
+    try:
+        yield
+    finally:
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+
+
+def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
+    announcer = Announcer(queue)
+    feed = EventFeed(database, queue)
+    page_tokens = PageTokens.of(settings)
+    cancellation = TaskCancellation(database, queue, announcer)
+    settlement = TaskSettlement(database, announcer)
+    return App(
+        settings=settings,
+        database=database,
+        queue=queue,
+        announcer=announcer,
+        feed=feed,
+        page_tokens=page_tokens,
+        creation=TaskCreation(database, announcer),
+        cancellation=cancellation,
+        retry=TaskRetry(database, announcer),
+        settlement=settlement,
+        reporting=TaskReporting(database, announcer),
+        watch=TaskWatch(
+            database,
+            feed,
+            page_tokens,
+            keep_alive=settings.keep_alive_interval,
+            max_duration=settings.max_watch_duration,
+        ),
+        sweep=Sweep(
+            database,
+            queue,
+            announcer,
+            settlement,
+            cancellation,
+            SweepLimits(
+                max_crashes=settings.max_crashes,
+                cancel_grace=settings.cancel_grace,
+                # The worker is given the time to say it itself.
+                timeout_grace=settings.lease_seconds,
+                horizon=HORIZON_SECONDS,
+                default_retry=RetryPolicy(),
+            ),
+            random.Random(),  # noqa: S311 - jitter
+        ),
+    )

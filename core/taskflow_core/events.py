@@ -1,0 +1,125 @@
+"""The numbered log of every task, read live: one Redis subscription per process, fan-out in memory.
+
+The log in PostgreSQL is the truth, and a ring says only "read again". So a lost ring costs a delay,
+never an event.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import structlog
+
+from taskflow_core.batching import Batcher
+from taskflow_core.db import Database, until_answered
+from taskflow_core.queue import EVENTS_CHANNEL, REDIS_ERRORS, Queue
+from taskflow_core.tasks.rows import Row
+
+log = structlog.get_logger()
+
+# Many watchers read in one trip; each gets at most this many events at a time.
+READ_LIMIT = 200
+READ = """
+SELECT wanted.place, e.*
+FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS wanted (task_id, after, place)
+CROSS JOIN LATERAL (
+  SELECT * FROM task_events e WHERE e.task_id = wanted.task_id AND e.sequence > wanted.after
+  ORDER BY e.sequence LIMIT $3
+) AS e
+ORDER BY wanted.place, e.sequence
+"""
+
+
+class EventFeed:
+    """Follows the logs of tasks. Run `listen()` in the background."""
+
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database = database
+        self._queue = queue
+        self._watchers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._listening = False
+        self._log: Batcher[tuple[UUID, int], Sequence[Row]] = Batcher(self._read)
+
+    async def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
+        """Events with numbers above `after`, in order, as they are written; without an end.
+
+        An empty list says that nothing came for `quiet` seconds, or that the reader was woken.
+        """
+        # The waiter is there before the log is read, so that no ring falls in between.
+        with self._watching(task_id) as rung:
+            while True:
+                rung.clear()
+                rows = await self._log.submit((task_id, after))
+                if rows:
+                    after = rows[-1]["sequence"]
+                    yield rows
+                elif not await self._rings(rung, quiet):
+                    yield rows
+
+    def wake(self) -> None:
+        """Let every reader read again, now."""
+        for waiters in self._watchers.values():
+            for waiter in waiters:
+                waiter.set()
+
+    async def listen(self) -> None:
+        """Pass rings on until cancelled, over any number of reconnections."""
+        pause = 0.05
+        while True:
+            try:
+                async with self._queue.redis.pubsub(ignore_subscribe_messages=True) as subscription:
+                    await subscription.subscribe(EVENTS_CHANNEL)
+                    # Whatever rang while nobody listened is in the log.
+                    self._listening = True
+                    self.wake()
+                    pause = 0.05
+                    async for message in subscription.listen():
+                        self._ring(message["data"])
+            except REDIS_ERRORS as error:
+                log.warning("redis: watchers read the log every second", error=repr(error))
+            finally:
+                self._listening = False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    def _ring(self, task_ids: bytes) -> None:
+        if not self._watchers:
+            return
+        for start in range(0, len(task_ids), 16):
+            for waiter in self._watchers.get(UUID(bytes=task_ids[start : start + 16]), ()):
+                waiter.set()
+
+    async def _rings(self, rung: asyncio.Event, quiet: float) -> bool:
+        """Whether a ring came within `quiet` seconds; while Redis is away, within one."""
+        try:
+            async with asyncio.timeout(quiet if self._listening else min(quiet, 1.0)):
+                await rung.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    @contextmanager
+    def _watching(self, task_id: UUID) -> Iterator[asyncio.Event]:
+        waiter = asyncio.Event()
+        self._watchers[task_id].add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._watchers[task_id].discard(waiter)
+            if not self._watchers[task_id]:
+                del self._watchers[task_id]
+
+    async def _read(self, batch: Sequence[tuple[UUID, int]]) -> list[Sequence[Row]]:
+        rows = await until_answered(
+            lambda: self._database.pool.fetch(
+                READ, [task_id for task_id, _ in batch], [after for _, after in batch], READ_LIMIT
+            ),
+            "read events",
+            give_up_after=30,
+        )
+        answers: list[list[Row]] = [[] for _ in batch]
+        for row in rows:
+            answers[row["place"] - 1].append(row)
+        return list(answers)

@@ -1,0 +1,278 @@
+"""What no single process can be trusted with: lost workers, missing hints, timers and deadlines.
+
+Any number of processes may sweep. Each statement is guarded by itself; an advisory lock only keeps
+them from doing the same work twice.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from taskflow_core.announce import Announcement, Announcer
+from taskflow_core.db import Connection, Database
+from taskflow_core.queue import EPOCH_KEY, Hint, Queue
+from taskflow_core.retry import RetryPolicy
+from taskflow_core.tasks.cancel import TaskCancellation
+from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
+from taskflow_core.tasks.rows import Row, hint_of
+from taskflow_core.tasks.settle import Settlement, TaskSettlement
+
+log = structlog.get_logger()
+
+# Any number, as long as all sweepers use the same.
+LOCK = 7_401_922
+SERVICE = "service"
+
+# A timer that a worker did not see come due.
+COME_DUE = """
+WITH due AS MATERIALIZED (
+  SELECT id FROM tasks WHERE status IN ('SCHEDULED', 'RETRYING') AND run_at <= now() - interval '1 second'
+  ORDER BY run_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+), moved AS (
+  UPDATE tasks t SET status = 'QUEUED', last_sequence = t.last_sequence + 1
+  FROM due WHERE t.id = due.id
+  RETURNING t.id, t.tenant_id, t.queue, t.priority, t.attempt, t.run_at, t.last_sequence
+), logged AS (
+  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor)
+  SELECT id, last_sequence, tenant_id, 'QUEUED', 'QUEUED', attempt, $2 FROM moved
+)
+SELECT id, queue, priority, attempt, run_at FROM moved
+"""
+
+FIND_LOST = """
+SELECT t.id, t.attempt, t.session_id, t.crashes, s.worker
+FROM worker_sessions s JOIN tasks t ON t.session_id = s.id AND t.status = 'RUNNING'
+WHERE s.lease_until < now() OR s.ended_at IS NOT NULL
+ORDER BY t.id LIMIT $1
+"""
+
+END_LOST_SESSIONS = """
+UPDATE worker_sessions s SET ended_at = now()
+WHERE s.ended_at IS NULL AND s.lease_until < now()
+  AND NOT EXISTS (SELECT FROM tasks t WHERE t.session_id = s.id AND t.status = 'RUNNING')
+"""
+
+FIND_OVERDUE = """
+SELECT t.id, t.attempt, t.session_id, t.failed_attempts, t.retry_policy, d.retry_policy AS type_retry_policy, s.worker
+FROM tasks t JOIN worker_sessions s ON s.id = t.session_id LEFT JOIN task_types d ON d.name = t.task_type
+WHERE t.status = 'RUNNING' AND t.attempt_deadline < now() - make_interval(secs => $2)
+ORDER BY t.id LIMIT $1
+"""
+
+FIND_EXPIRED = """
+SELECT id FROM tasks
+WHERE expire_at <= now() AND expire_at IS NOT NULL AND NOT (status IN ('CANCELLED', 'FAILED', 'SUCCEEDED'))
+  AND cancel_requested_at IS NULL
+ORDER BY expire_at LIMIT $1
+"""
+
+# A task that was asked to stop, by a worker that lives but does not obey.
+FIND_STUBBORN = """
+SELECT t.id, t.attempt, t.session_id, s.worker
+FROM tasks t JOIN worker_sessions s ON s.id = t.session_id
+WHERE t.status = 'RUNNING' AND t.cancel_requested_at < now() - make_interval(secs => $2)
+ORDER BY t.id LIMIT $1
+"""
+
+# Waiting rows in the order of their due time, from a cursor on.
+WAITING_QUEUED = """
+SELECT id, queue, priority, attempt, run_at FROM tasks
+WHERE status = 'QUEUED' AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
+ORDER BY run_at, id LIMIT $3
+"""
+WAITING_TIMED = """
+SELECT id, queue, priority, attempt, run_at FROM tasks
+WHERE status IN ('RETRYING', 'SCHEDULED') AND run_at < now() + make_interval(secs => $4) AND (run_at, id) > ($1, $2)
+ORDER BY run_at, id LIMIT $3
+"""
+
+BEGINNING = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
+
+
+@dataclass(frozen=True)
+class SweepLimits:
+    """How patient a sweep is (seconds), and how much it does at once (rows)."""
+
+    max_crashes: int
+    cancel_grace: float
+    timeout_grace: float
+    horizon: float
+    default_retry: RetryPolicy
+    batch: int = 1000
+    hints_per_sweep: int = 10_000
+
+
+class Sweep:
+    """One pass over everything that may have been left behind."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        announcer: Announcer,
+        settlement: TaskSettlement,
+        cancellation: TaskCancellation,
+        limits: SweepLimits,
+        rng: random.Random,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._announcer = announcer
+        self._settlement = settlement
+        self._cancellation = cancellation
+        self._limits = limits
+        self._rng = rng
+        self._cursors = {WAITING_QUEUED: BEGINNING, WAITING_TIMED: BEGINNING}
+
+    async def run(self) -> dict[str, int]:
+        """Sweep once, and return how many tasks each part moved; empty if another process is at it."""
+        async with self._alone() as alone:
+            if not alone:
+                return {}
+            moved = {
+                "lost": await self.rescue_lost(),
+                "overdue": await self.end_overdue(),
+                "expired": await self.cancel_expired(),
+                "stubborn": await self.end_stubborn(),
+                "due": await self.come_due(),
+                "hinted": await self.restore_hints(),
+            }
+            return {part: count for part, count in moved.items() if count}
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[bool]:
+        async with self._database.pool.acquire() as connection:
+            alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK)
+            try:
+                yield alone
+            finally:
+                if alone:
+                    await _unlock(connection)
+
+    async def rescue_lost(self) -> int:
+        """End the attempts of workers that are dead: back to QUEUED, or a dead letter after too many."""
+        rows = await self._database.pool.fetch(FIND_LOST, self._limits.batch)
+        for row in rows:
+            log.warning(
+                "a worker was lost", task_id=str(row["id"]), attempt=row["attempt"], worker=row["worker"]
+            )
+        settled = await self._settle([self._lost(row) for row in rows])
+        await self._database.pool.execute(END_LOST_SESSIONS)
+        return settled
+
+    def _lost(self, row: Row) -> Settlement:
+        crashes = row["crashes"] + 1
+        message = (
+            f"worker {row['worker']} died or lost its lease; loss {crashes} of {self._limits.max_crashes}"
+        )
+        looping = crashes >= self._limits.max_crashes
+        return Settlement(
+            task_id=row["id"],
+            attempt=row["attempt"],
+            session_id=row["session_id"],
+            worker=row["worker"],
+            status="FAILED" if looping else "QUEUED",
+            outcome="LOST",
+            error=Failure("WorkerLost", message).as_error(row["attempt"]),
+            message=message,
+            dead_letter_reason="CRASH_LOOP" if looping else None,
+        )
+
+    async def end_overdue(self) -> int:
+        """Fail attempts that ran past their time on a worker that lives but does not stop them."""
+        rows = await self._database.pool.fetch(FIND_OVERDUE, self._limits.batch, self._limits.timeout_grace)
+        return await self._settle([self._overdue(row) for row in rows])
+
+    def _overdue(self, row: Row) -> Settlement:
+        policy = effective_policy(row["retry_policy"], row["type_retry_policy"], self._limits.default_retry)
+        failure = Failure("AttemptTimeout", "the attempt ran past its time and its worker did not stop it")
+        return settle_failure(
+            failure,
+            policy,
+            self._rng,
+            task_id=row["id"],
+            attempt=row["attempt"],
+            session_id=row["session_id"],
+            worker=row["worker"],
+            failed_attempts=row["failed_attempts"],
+        )
+
+    async def cancel_expired(self) -> int:
+        """Cancel what was not done by its `expire_time`."""
+        rows = await self._database.pool.fetch(FIND_EXPIRED, self._limits.batch)
+        done = await self._cancellation.cancel_all(
+            None, [row["id"] for row in rows], SERVICE, "expire_time has passed"
+        )
+        return done.cancelled + done.requested
+
+    async def end_stubborn(self) -> int:
+        """Cancel tasks whose handlers did not stop within the grace; their attempts are fenced off."""
+        rows = await self._database.pool.fetch(
+            FIND_STUBBORN, self._limits.batch, self._limits.cancel_grace + self._limits.timeout_grace
+        )
+        return await self._settle(
+            [
+                Settlement(
+                    task_id=row["id"],
+                    attempt=row["attempt"],
+                    session_id=row["session_id"],
+                    worker=row["worker"],
+                    status="CANCELLED",
+                    outcome="CANCELLED",
+                )
+                for row in rows
+            ]
+        )
+
+    async def come_due(self) -> int:
+        """SCHEDULED | RETRYING -> QUEUED for timers that nobody saw come due."""
+        rows = await self._database.pool.fetch(COME_DUE, self._limits.batch, SERVICE)
+        self._announcer.announce(Announcement(row["id"], hint_of(row)) for row in rows)
+        return len(rows)
+
+    async def restore_hints(self) -> int:
+        """Put back the hints that Redis lacks. Walks the backlog in slices, all of it after a wipe."""
+        wiped = await self._queue.redis.set(EPOCH_KEY, 1, nx=True)
+        if wiped:
+            self._cursors = dict.fromkeys(self._cursors, BEGINNING)
+        restored = 0
+        for statement in self._cursors:
+            restored += await self._walk(statement, whole=bool(wiped))
+        return restored
+
+    async def _walk(self, statement: str, *, whole: bool) -> int:
+        restored = seen = 0
+        while whole or seen < self._limits.hints_per_sweep:
+            arguments: list[Any] = [*self._cursors[statement], self._limits.batch]
+            if statement is WAITING_TIMED:
+                arguments.append(self._limits.horizon)
+            rows = await self._database.pool.fetch(statement, *arguments)
+            restored += await self._restore([hint_of(row) for row in rows])
+            seen += len(rows)
+            if len(rows) < self._limits.batch:
+                self._cursors[statement] = BEGINNING
+                break
+            self._cursors[statement] = (rows[-1]["run_at"], rows[-1]["id"])
+        return restored
+
+    async def _restore(self, hints: list[Hint]) -> int:
+        missing: list[Hint] = []
+        for _, group in groupby(sorted(hints, key=lambda h: h.lane), key=lambda h: h.lane):
+            missing += await self._queue.missing(list(group))
+        await self._queue.enqueue(missing)
+        return len(missing)
+
+    async def _settle(self, settlements: list[Settlement]) -> int:
+        return sum(await asyncio.gather(*map(self._settlement.settle, settlements)))
+
+
+async def _unlock(connection: Connection) -> None:
+    await connection.fetchval("SELECT pg_advisory_unlock($1)", LOCK)

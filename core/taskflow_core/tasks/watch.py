@@ -1,0 +1,162 @@
+"""Following one task: a snapshot, then its numbered events, then why it ends."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from taskflow_core.db import Database
+from taskflow_core.errors import InvalidArgument
+from taskflow_core.events import EventFeed
+from taskflow_core.paging import PageTokens
+from taskflow_core.states import TASK_FINAL
+from taskflow_core.tasks.read import get_task
+from taskflow_core.tasks.rows import Row
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The task as it is. `reset`: events between the resume token and now are not kept any more."""
+
+    token: str
+    task: Row
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """The next line of the log."""
+
+    token: str
+    event: Row
+
+
+@dataclass(frozen=True)
+class KeepAlive:
+    """Nothing happened for a while."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The last message. `task` comes with FINISHED."""
+
+    token: str
+    reason: Literal["FINISHED", "DRAINING", "MAX_DURATION"]
+    task: Row | None = None
+
+
+Message = Snapshot | Event | KeepAlive | Closing
+
+
+class TaskWatch:
+    """Watches tasks; each watch ends with exactly one Closing, whatever ends it on this side."""
+
+    def __init__(
+        self,
+        database: Database,
+        feed: EventFeed,
+        tokens: PageTokens,
+        *,
+        keep_alive: float,
+        max_duration: float,
+    ) -> None:
+        self._database = database
+        self._feed = feed
+        self._tokens = tokens
+        self._keep_alive = keep_alive
+        self._max_duration = max_duration
+        self._draining = False
+
+    def drain(self) -> None:
+        """End all watches: their clients are to reconnect elsewhere."""
+        self._draining = True
+        self._feed.wake()
+
+    async def watch(
+        self, tenant_id: str, task_id: UUID, resume_token: str = "", min_progress_interval: float = 0.0
+    ) -> AsyncGenerator[Message, None]:
+        """The messages of one watch. Raises NotFound, InvalidArgument (INVALID_RESUME_TOKEN)."""
+        clock = asyncio.get_running_loop().time
+        # Spread, so that watches opened together do not end together.
+        end = clock() + self._max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+        task = await get_task(self._database, tenant_id, task_id)
+        after = self._resume(task, resume_token)
+        if after is None:
+            after = task["last_sequence"]
+            yield Snapshot(self._token(task_id, after), task)
+        if task["status"] in TASK_FINAL and after >= task["last_sequence"]:
+            yield await self._finished(tenant_id, task_id, after)
+            return
+        next_progress = 0.0
+        async with aclosing(self._feed.follow(task_id, after, self._keep_alive)) as feed:
+            async for events in feed:
+                if events and events[0]["sequence"] > after + 1:
+                    # Retention has deleted what lies between.
+                    task = await get_task(self._database, tenant_id, task_id)
+                    after = task["last_sequence"]
+                    yield Snapshot(self._token(task_id, after), task, reset=True)
+                for event in events:
+                    if event["sequence"] <= after:
+                        continue
+                    after = event["sequence"]
+                    if event["kind"] == "PROGRESS" and min_progress_interval:
+                        if clock() < next_progress:
+                            continue
+                        next_progress = clock() + min_progress_interval
+                    yield Event(self._token(task_id, after), event)
+                if events and events[-1]["status"] in TASK_FINAL:
+                    yield await self._finished(tenant_id, task_id, after)
+                    return
+                if self._draining:
+                    yield Closing(self._token(task_id, after), "DRAINING")
+                    return
+                if clock() > end:
+                    yield Closing(self._token(task_id, after), "MAX_DURATION")
+                    return
+                if not events:
+                    yield KeepAlive(self._token(task_id, after))
+
+    async def wait(self, tenant_id: str, task_id: UUID, seconds: float) -> Row:
+        """The task once it is final, or as it is after `seconds`. Raises NotFound."""
+        task = await get_task(self._database, tenant_id, task_id)
+        if task["status"] in TASK_FINAL:
+            return task
+        try:
+            async with asyncio.timeout(seconds):
+                async with aclosing(
+                    self._feed.follow(task_id, task["last_sequence"], self._keep_alive)
+                ) as feed:
+                    async for events in feed:
+                        if self._draining or (events and events[-1]["status"] in TASK_FINAL):
+                            break
+        except TimeoutError:
+            pass  # the answer is the task as it is now
+        return await get_task(self._database, tenant_id, task_id)
+
+    async def _finished(self, tenant_id: str, task_id: UUID, after: int) -> Closing:
+        task = await get_task(self._database, tenant_id, task_id)
+        return Closing(self._token(task_id, after), "FINISHED", task)
+
+    def _token(self, task_id: UUID, sequence: int) -> str:
+        return self._tokens.encode([sequence], {"watch": str(task_id)})
+
+    def _resume(self, task: Row, token: str) -> int | None:
+        """The number of the last event that the watcher has seen; `None` if it starts anew."""
+        if not token:
+            return None
+        try:
+            (sequence,) = self._tokens.decode(token, {"watch": str(task["id"])})
+        except InvalidArgument:
+            sequence = None
+        if not isinstance(sequence, int) or sequence > task["last_sequence"]:
+            raise InvalidArgument.at(
+                "resume_token",
+                "is not one that a watch of this task gave out; leave it empty to start with a snapshot",
+                reason="INVALID_RESUME_TOKEN",
+            )
+        return sequence

@@ -1,0 +1,71 @@
+"""`taskflow worker` and `taskflow scheduler`."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+import click
+import uvloop
+
+from taskflow_core.app import open_app
+from taskflow_core.log import configure_logging
+from taskflow_core.queue import Lane, lanes
+from taskflow_core.settings import Settings
+from taskflow_core.states import Priority
+from taskflow_worker.engine import TaskWorker
+from taskflow_worker.registry import Registry, RegistrationError, load_registry
+from taskflow_worker.scheduler import run_scheduler
+
+
+@click.command()
+@click.option(
+    "--lanes",
+    "priorities",
+    default=",".join(Priority).lower(),
+    show_default=True,
+    help="Priorities to serve, separated by commas.",
+)
+@click.option("--queues", default="default", show_default=True, help="Named queues to serve, by commas.")
+@click.option(
+    "--import", "imports", multiple=True, metavar="MODULE", help="Where your handlers are; repeatable."
+)
+def worker(priorities: str, queues: str, imports: Sequence[str]) -> None:
+    """Run tasks."""
+    settings = Settings()
+    configure_logging(settings, "worker")
+    try:
+        wanted = [Priority(name.strip().upper()) for name in priorities.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; allowed: {', '.join(Priority).lower()}") from error
+    try:
+        registry = load_registry(imports)
+    except RegistrationError as error:
+        raise click.ClickException(str(error)) from error
+    served = lanes([name.strip() for name in queues.split(",")], wanted)
+    uvloop.run(_work(settings, registry, served))
+
+
+async def _work(settings: Settings, registry: Registry, served: Sequence[Lane]) -> None:
+    async with open_app(settings, "worker") as app:
+        task_worker = TaskWorker(app, registry, served)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task_worker.drain)
+        await task_worker.main()
+
+
+@click.command()
+def scheduler() -> None:
+    """Keep the house: sweep up what others left behind."""
+    settings = Settings()
+    configure_logging(settings, "scheduler")
+    uvloop.run(_keep_house(settings))
+
+
+async def _keep_house(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with open_app(settings, "scheduler") as app:
+        await run_scheduler(app, stop)

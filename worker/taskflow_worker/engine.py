@@ -1,0 +1,245 @@
+"""The worker: takes hints from its lanes, claims the tasks behind them, and runs them in its slots.
+
+A subclass of `arq.Worker` with the same keys and job bytes, so that arq's own client and worker still
+fit. What it does otherwise: it is woken instead of polling, takes hints in batches under a lease, and
+lets PostgreSQL decide what runs.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import structlog
+from arq.worker import Worker, func
+
+from taskflow_core.announce import Announcement
+from taskflow_core.app import App
+from taskflow_core.batching import Batcher
+from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
+from taskflow_core.sessions import RunningTask
+from taskflow_core.tasks.claim import claim
+from taskflow_core.tasks.rows import Row
+from taskflow_core.tasks.settle import Settlement
+from taskflow_worker.processes import ProcessPool
+from taskflow_worker.registry import Registry
+from taskflow_worker.rota import Rota
+from taskflow_worker.runner import Attempt, Runner, Stop
+from taskflow_worker.session import Session
+
+log = structlog.get_logger()
+
+# Seconds until lanes are looked at again although nobody rang: a lost wake-up costs no more.
+FALLBACK = 1.0
+# Seconds between attempts to reach a Redis that is away.
+REDIS_PAUSE = 0.5
+
+
+class TaskWorker(Worker):
+    """One worker process: so many attempts at once, from some lanes, under one session at a time."""
+
+    def __init__(self, app: App, registry: Registry, lanes: Sequence[Lane]) -> None:
+        super().__init__(
+            functions=[func(_not_through_arq, name=RUN_TASK)],
+            queue_name=lanes[0].key,
+            redis_pool=app.queue.redis,
+            handle_signals=False,
+            max_jobs=app.settings.worker_slots,
+            keep_result=0,
+            retry_jobs=False,
+        )
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._app = app
+        self._lanes = tuple(lanes)
+        self._rota = Rota(lanes)
+        self._processes = ProcessPool(app.settings.process_pool_size)
+        self._runner = Runner(app, registry, self._processes, random.Random())  # noqa: S311 - jitter
+        self._session = Session(app, registry, lanes, self.name)
+        self._attempts: dict[UUID, Attempt] = {}
+        self._runs: set[asyncio.Task[None]] = set()
+        # Something came due, a slot was freed, or the worker is to stop.
+        self._changed = asyncio.Event()
+        self._done_hints: Batcher[tuple[Lane, str], None] = Batcher(self._finish_hints, writers=1)
+
+    async def main(self) -> None:
+        """Work until `drain` was called and everything has ended."""
+        await self._session.open()
+        helpers = [
+            asyncio.create_task(work)
+            for work in (
+                self._session.keep(self),
+                self._session.hear_cancellations(self),
+                self._hear_wake_ups(),
+            )
+        ]
+        log.info("worker ready", lanes=[lane.key for lane in self._lanes], slots=self.max_jobs)
+        try:
+            while self.allow_pick_jobs:
+                await self._poll_iteration()
+            await self._end_attempts()
+            await self._session.close()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await self._processes.close()
+
+    def drain(self) -> None:
+        """Take nothing new, let what runs end, then leave `main`."""
+        self.allow_pick_jobs = False
+        self._changed.set()
+
+    async def _poll_iteration(self) -> None:
+        """Fill the free slots with what is due, or wait for something to change."""
+        self._changed.clear()
+        free = self.max_jobs - len(self._runs)
+        if free <= 0:
+            await self._changed.wait()
+            return
+        try:
+            lease_ms = int(self._app.settings.lease_seconds * 1000)
+            claimed = await self._app.queue.claim(self._rota.next_order(), free, lease_ms, self._session.id)
+            if len(claimed.taken) == free:
+                # There may be more than fits here: pass the wake-up on.
+                await self._app.queue.wake(claimed.taken[-1][0])
+        except REDIS_ERRORS as error:
+            log.warning("redis is away", error=repr(error))
+            await self._changed_within(REDIS_PAUSE)
+            return
+        if claimed.taken:
+            await self._start(claimed.taken)
+        elif claimed.next_due_ms is None:
+            await self._changed_within(FALLBACK)
+        else:
+            await self._changed_within(min(FALLBACK, claimed.next_due_ms / 1000))
+
+    async def _start(self, hints: Sequence[tuple[Lane, str]]) -> None:
+        """Claim the tasks behind the hints in PostgreSQL, and run those that are ours."""
+        wanted: dict[tuple[UUID, int], tuple[Lane, str]] = {}
+        for lane, hint_id in hints:
+            try:
+                wanted[parse_hint_id(hint_id)] = (lane, hint_id)
+            except ValueError:
+                log.error("a hint that is not ours", lane=lane.key, hint=hint_id)
+                self._done_hints.put((lane, hint_id))
+        session_id = self._session.id
+        tasks = await claim(
+            self._app.database,
+            session_id,
+            uuid4(),
+            list(wanted),
+            attempt_timeout=self._app.settings.attempt_timeout,
+            worker=self.name,
+        )
+        for task in tasks:
+            hint = wanted.pop((task["id"], task["attempt"] - 1))
+            attempt = Attempt(task, session_id, self.name)
+            if session_id != self._session.id:
+                attempt.stop(Stop.FENCED)
+            self._attempts[task["id"]] = attempt
+            run = asyncio.create_task(self._run(attempt, hint))
+            self._runs.add(run)
+            run.add_done_callback(self._ended)
+        # Stale or doubled; a task that waits after all gets its hint back from the sweep.
+        for hint in wanted.values():
+            self._done_hints.put(hint)
+        self._app.announcer.announce(_started(task) for task in tasks)
+
+    async def _run(self, attempt: Attempt, hint: tuple[Lane, str]) -> None:
+        await self._runner.run(attempt)
+        if self._attempts.get(attempt.task["id"]) is attempt:
+            del self._attempts[attempt.task["id"]]
+        self._done_hints.put(hint)
+
+    def _ended(self, run: asyncio.Task[None]) -> None:
+        if len(self._runs) >= self.max_jobs:
+            self._changed.set()
+        self._runs.discard(run)
+        if not run.cancelled() and (error := run.exception()) is not None:
+            log.error("an attempt ended in a defect of the worker", exc_info=error)
+
+    async def _end_attempts(self) -> None:
+        """Give running attempts their grace, then hand them back for another worker."""
+        grace = self._app.settings.worker_drain_grace
+        if self._runs:
+            log.info("draining", running=len(self._runs), grace_seconds=grace)
+            await asyncio.wait(self._runs, timeout=grace)
+        for attempt in list(self._attempts.values()):
+            attempt.stop(Stop.DRAIN)
+        if self._runs:
+            # A handler that does not stop is left behind: its lease runs out, and the sweep takes over.
+            await asyncio.wait(self._runs, timeout=self._app.settings.cancel_grace)
+        await self._done_hints.drain()
+
+    def on_fenced(self) -> None:
+        for attempt in list(self._attempts.values()):
+            attempt.stop(Stop.FENCED)
+        self._attempts.clear()
+
+    def on_cancel(self, task_id: UUID, attempt: int) -> None:
+        running = self._attempts.get(task_id)
+        if running is not None and running.task["attempt"] == attempt:
+            running.stop(Stop.CANCEL)
+
+    async def on_running(self, tasks: Sequence[RunningTask]) -> None:
+        for task in tasks:
+            if task.cancel_requested:
+                self.on_cancel(task.task_id, task.attempt)
+            known = self._attempts.get(task.task_id)
+            if task.settled_in and (known is None or known.task["attempt"] != task.attempt):
+                await self._give_back(task)
+
+    async def _give_back(self, task: RunningTask) -> None:
+        """Release a task that the database thinks runs here, although it does not."""
+        log.error("a claimed task was not running here", task_id=str(task.task_id), attempt=task.attempt)
+        await self._app.settlement.settle(
+            Settlement(
+                task_id=task.task_id,
+                attempt=task.attempt,
+                session_id=self._session.id,
+                worker=self.name,
+                status="QUEUED",
+                outcome="LOST",
+                message="the worker did not know it",
+            )
+        )
+
+    async def _hear_wake_ups(self) -> None:
+        """Turn wake-up tokens into a look at the lanes, while there are free slots."""
+        while True:
+            if len(self._runs) >= self.max_jobs:
+                # Leave the tokens to workers that have room.
+                await asyncio.sleep(REDIS_PAUSE)
+                continue
+            try:
+                if await self._app.queue.wait_for_wake(self._lanes, FALLBACK) is not None:
+                    self._changed.set()
+            except REDIS_ERRORS as error:
+                log.warning("redis: looking at the lanes every second", error=repr(error))
+                await asyncio.sleep(REDIS_PAUSE)
+
+    async def _changed_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass  # time to look again
+
+    async def _finish_hints(self, hints: Sequence[tuple[Lane, str]]) -> list[None]:
+        try:
+            await self._app.queue.finish(hints)
+        except REDIS_ERRORS as error:
+            # A hint that stays comes back after its lease, and is dropped as stale then.
+            log.warning("redis: hints stay for a while", hints=len(hints), error=repr(error))
+        return [None] * len(hints)
+
+
+def _started(task: Row) -> Announcement:
+    return Announcement(task["id"])
+
+
+async def _not_through_arq(_: object, task_id: str, attempt: int) -> None:
+    """Arq wants a function for each job name; the runs here go past it."""
+    raise RuntimeError(f"task {task_id} attempt {attempt} came through arq's own run loop")

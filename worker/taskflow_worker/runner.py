@@ -1,0 +1,192 @@
+"""One attempt, from the claimed row to its settlement: call the handler, see how it ends, write it down."""
+
+import asyncio
+import json
+import random
+import traceback
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from taskflow_core.app import App
+from taskflow_core.payloads import InvalidResult, ResultTooLarge, result_text
+from taskflow_core.retry import RetryPolicy
+from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
+from taskflow_core.tasks.rows import Row
+from taskflow_core.tasks.settle import Settlement
+from taskflow_worker.context import TaskContext
+from taskflow_worker.outcome import Fail, Retry
+from taskflow_worker.processes import ProcessPool
+from taskflow_worker.registry import Handler, Registry
+from taskflow_worker.reporter import Reporter
+
+log = structlog.get_logger()
+
+
+class Stop(StrEnum):
+    """Why a running attempt is stopped from outside."""
+
+    CANCEL = "cancelled"
+    DRAIN = "the worker is draining"
+    FENCED = "the worker lost its lease"
+
+
+class AttemptTimeout(Exception):
+    """The handler ran longer than an attempt may."""
+
+
+class Attempt:
+    """One run of one task by this worker."""
+
+    def __init__(self, task: Row, session_id: int, worker: str) -> None:
+        self.task = task
+        self.session_id = session_id
+        self.worker = worker
+        self.stop_reason: Stop | None = None
+        self._handling: asyncio.Task[Any] | None = None
+
+    def stop(self, reason: Stop) -> None:
+        """Stop the handler; once it has ended, how it ended stands."""
+        if self.stop_reason is None or reason is Stop.FENCED:
+            self.stop_reason = reason
+        if self._handling is not None:
+            self._handling.cancel()
+
+    async def handle(self, handler: Handler, context: TaskContext, payload: Any, seconds: float) -> Any:
+        """What the handler returns. Raises what it raises, AttemptTimeout, or CancelledError after `stop`."""
+        self._handling = asyncio.current_task()
+        limit = asyncio.timeout(seconds)
+        try:
+            if self.stop_reason is not None:
+                raise asyncio.CancelledError
+            async with limit:
+                return await handler(context, payload)
+        finally:
+            self._handling = None
+            # Also when the handler caught the cancellation and went on, or raised something else.
+            if limit.expired():
+                raise AttemptTimeout(f"the attempt ran longer than {seconds:g} s")
+
+
+class Runner:
+    """Runs claimed tasks."""
+
+    def __init__(self, app: App, registry: Registry, processes: ProcessPool, rng: random.Random) -> None:
+        self._app = app
+        self._registry = registry
+        self._processes = processes
+        self._rng = rng
+
+    async def run(self, attempt: Attempt) -> None:
+        """Run one attempt to its end and settle it, unless the worker was fenced off meanwhile."""
+        task = attempt.task
+        reporter = Reporter(self._app.reporting, task, attempt.session_id, attempt.worker)
+        settlement = await self._outcome(attempt, reporter)
+        if settlement is None:
+            return
+        await reporter.close()
+        try:
+            settled = await self._app.settlement.settle(settlement)
+        except Exception as error:  # noqa: BLE001 - the database refused what the handler returned
+            log.exception("the end of an attempt was refused", task_id=str(task["id"]))
+            refused = Failure("InvalidResult", f"the database refused it: {error}", final=True)
+            settled = await self._app.settlement.settle(self._failed(attempt, refused))
+        if not settled:
+            log.warning(
+                "an attempt ended after it was fenced off", task_id=str(task["id"]), attempt=task["attempt"]
+            )
+
+    async def _outcome(self, attempt: Attempt, reporter: Reporter) -> Settlement | None:
+        task = attempt.task
+        handler = self._registry.get(task["task_type"])
+        if handler is None:
+            return self._failed(attempt, self._unknown_type(task["task_type"]))
+        try:
+            value = await attempt.handle(
+                handler, self._context(task, reporter), json.loads(task["payload"]), _seconds_left(task)
+            )
+            return self._ended(attempt, "SUCCEEDED", "SUCCEEDED", result=self._result(value))
+        except asyncio.CancelledError:
+            return self._stopped(attempt)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded
+            return self._failed(attempt, _failure(error))
+
+    def _stopped(self, attempt: Attempt) -> Settlement | None:
+        match attempt.stop_reason:
+            case Stop.CANCEL:
+                return self._ended(attempt, "CANCELLED", "CANCELLED", message=Stop.CANCEL.value)
+            case Stop.DRAIN:
+                return self._ended(attempt, "QUEUED", "RELEASED", message=Stop.DRAIN.value)
+            case Stop.FENCED:
+                return None
+            case None:
+                failure = Failure("CancelledError", "the handler cancelled itself")
+                return self._failed(attempt, failure)
+
+    def _result(self, value: Any) -> str:
+        return result_text(value, self._app.settings.max_result_bytes)
+
+    def _unknown_type(self, task_type: str) -> Failure:
+        known = ", ".join(sorted(handler.task_type for handler in self._registry))
+        return Failure("UnknownTaskType", f"this worker has no handler for {task_type!r}; it has {known}")
+
+    def _context(self, task: Row, reporter: Reporter) -> TaskContext:
+        return TaskContext(
+            task_id=str(task["id"]),
+            attempt=task["attempt"],
+            tenant_id=task["tenant_id"],
+            task_type=task["task_type"],
+            name=task["name"],
+            queue=task["queue"],
+            priority=task["priority"],
+            tags=tuple(task["tags"]),
+            deadline=task["attempt_deadline"],
+            report=reporter.progress,
+            write_log=reporter.log,
+            processes=self._processes,
+            settings=self._app.settings,
+        )
+
+    def _ended(self, attempt: Attempt, status: Any, outcome: Any, **fields: Any) -> Settlement:
+        return Settlement(
+            task_id=attempt.task["id"],
+            attempt=attempt.task["attempt"],
+            session_id=attempt.session_id,
+            worker=attempt.worker,
+            status=status,
+            outcome=outcome,
+            **fields,
+        )
+
+    def _failed(self, attempt: Attempt, failure: Failure) -> Settlement:
+        task = attempt.task
+        handler = self._registry.get(task["task_type"])
+        of_type = None if handler is None or handler.retry is None else vars(handler.retry)
+        return settle_failure(
+            failure,
+            effective_policy(task["retry_policy"], of_type, RetryPolicy()),
+            self._rng,
+            task_id=task["id"],
+            attempt=task["attempt"],
+            session_id=attempt.session_id,
+            worker=attempt.worker,
+            failed_attempts=task["failed_attempts"],
+        )
+
+
+def _failure(error: Exception) -> Failure:
+    match error:
+        case Retry():
+            return Failure("Retry", str(error), delay=error.delay)
+        case Fail() | InvalidResult() | ResultTooLarge():
+            return Failure(type(error).__name__, str(error), final=True)
+        case AttemptTimeout():
+            return Failure("AttemptTimeout", str(error))
+    return Failure(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+
+
+def _seconds_left(task: Row) -> float:
+    """How long the attempt may still run."""
+    left: float = (task["attempt_deadline"] - task["attempt_started_at"]).total_seconds()
+    return left

@@ -1,0 +1,47 @@
+"""The process that keeps the house: it sweeps up what others left behind.
+
+Any number may run; the database sees to it that nothing is done twice. APScheduler is the timer.
+"""
+
+import asyncio
+from datetime import UTC
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from taskflow_core.app import App
+from taskflow_core.db import CONNECTION_ERRORS
+from taskflow_core.queue import REDIS_ERRORS
+
+log = structlog.get_logger()
+
+
+async def run_scheduler(app: App, stop: asyncio.Event) -> None:
+    """Keep the house until `stop` is set."""
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    scheduler.add_job(
+        _sweep,
+        "interval",
+        args=[app],
+        seconds=app.settings.sweep_seconds,
+        # A late sweep is as good as one in time, and one at a time is enough.
+        coalesce=True,
+        max_instances=1,
+        misfire_grace_time=None,
+    )
+    scheduler.start()
+    log.info("scheduler ready", sweep_seconds=app.settings.sweep_seconds)
+    try:
+        await stop.wait()
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+async def _sweep(app: App) -> None:
+    try:
+        moved = await app.sweep.run()
+    except (*CONNECTION_ERRORS, *REDIS_ERRORS) as error:
+        log.warning("sweep failed, the next one follows", error=repr(error))
+        return
+    if moved:
+        log.info("swept", **moved)
