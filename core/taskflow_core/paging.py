@@ -181,7 +181,8 @@ class Order:
             # One range of the index; the form with OR below is not.
             row = tuple_(*(key.column for key in self.keys))
             other: Any = tuple(values)
-            return row < other if self.keys[0].descending else row > other
+            clause: ColumnElement[bool] = row < other if self.keys[0].descending else row > other
+            return clause
         return or_(
             *(
                 and_(
