@@ -15,6 +15,7 @@ from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
+from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
 from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
@@ -31,7 +32,7 @@ class App:
     queue: Queue
     announcer: Announcer
     feed: EventFeed
-    page_tokens: PageTokens
+    reader: TaskReader
     creation: TaskCreation
     cancellation: TaskCancellation
     retry: TaskRetry
@@ -83,7 +84,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         queue=queue,
         announcer=announcer,
         feed=feed,
-        page_tokens=page_tokens,
+        reader=TaskReader(database, page_tokens),
         creation=TaskCreation(database, announcer),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),

@@ -60,7 +60,7 @@ class NotFound(TaskFlowError):
 
     reason = "NOT_FOUND"
 
-    def __init__(self, kind: str, id: str) -> None:  # noqa: A002 - it is an id
+    def __init__(self, kind: str, id: str) -> None:
         super().__init__(f"no {kind} {id!r} in this tenant", kind=kind, id=id)
         self.kind = kind
         self.id = id
@@ -81,7 +81,7 @@ class WrongStatus(TaskFlowError):
 
     reason = "WRONG_STATUS"
 
-    def __init__(self, kind: str, id: str, status: str, allowed: Sequence[str]) -> None:  # noqa: A002
+    def __init__(self, kind: str, id: str, status: str, allowed: Sequence[str]) -> None:
         super().__init__(
             f"{kind} {id!r} is {status}; this needs {' or '.join(allowed)}",
             kind=kind,

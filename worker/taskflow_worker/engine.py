@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 import structlog
 from arq.worker import Worker, func
-
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
 from taskflow_core.batching import Batcher

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-
 from taskflow_core.app import App
 from taskflow_core.payloads import InvalidResult, ResultTooLarge, result_text
 from taskflow_core.retry import RetryPolicy
@@ -88,7 +87,7 @@ class Runner:
         await reporter.close()
         try:
             settled = await self._app.settlement.settle(settlement)
-        except Exception as error:  # noqa: BLE001 - the database refused what the handler returned
+        except Exception as error:
             log.exception("the end of an attempt was refused", task_id=str(task["id"]))
             refused = Failure("InvalidResult", f"the database refused it: {error}", final=True)
             settled = await self._app.settlement.settle(self._failed(attempt, refused))

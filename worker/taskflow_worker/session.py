@@ -6,7 +6,6 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
-
 from taskflow_core.app import App
 from taskflow_core.db import CONNECTION_ERRORS
 from taskflow_core.queue import REDIS_ERRORS, Lane, cancel_channel, parse_hint_id

@@ -76,9 +76,7 @@ class TaskCancellation:
         """Cancel those of the tasks that are not final. `tenant_id` is None for the service itself."""
 
         async def once() -> list[Row]:
-            return list(
-                await self._database.pool.fetch(CANCEL, task_ids, tenant_id, actor, reason, True)  # noqa: FBT003
-            )
+            return list(await self._database.pool.fetch(CANCEL, task_ids, tenant_id, actor, reason, True))
 
         # Safe to repeat: a row that was cancelled, or asked, is not matched again.
         moved = await until_answered(once, "cancel tasks", give_up_after=5)
@@ -98,4 +96,4 @@ class TaskCancellation:
 
 async def cancel_waiting(connection: Connection, task_id: UUID, actor: str, *, reason: str) -> None:
     """Cancel one task if it still waits; do nothing otherwise."""
-    await connection.fetch(CANCEL, [task_id], None, actor, reason, False)  # noqa: FBT003
+    await connection.fetch(CANCEL, [task_id], None, actor, reason, False)

@@ -1,17 +1,18 @@
-"""Reading tasks, their results, events and attempts."""
+"""Reading tasks, their results, events and attempts, and the task types."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select, true
+from sqlalchemy import Select, func, select, text
 
 from taskflow_core.db import Database
 from taskflow_core.errors import NoResult, NotFound
-from taskflow_core.filters import FilterField, Kind, compile_filter
+from taskflow_core.filters import ENUM, INTEGER, TEXT, TEXT_LIST, TIMESTAMP, FilterField, compile_filter
+from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.models import Task, TaskAttempt, TaskEvent, TaskResult, TaskType, WorkerSession
-from taskflow_core.paging import Page, PageTokens, parse_order
+from taskflow_core.paging import Order, PageTokens, page_size, parse_order
 from taskflow_core.states import Priority, TaskStatus
 from taskflow_core.tasks.rows import Row, columns
 
@@ -26,25 +27,136 @@ WHERE t.id = $1 AND t.tenant_id = $2
 """
 
 # Everything but the payload, which a list has no use for.
-BASIC = [column for column in Task.__table__.columns if column.key != "payload"]
+BASIC_COLUMNS = [column for column in Task.__table__.columns if column.key != "payload"]
 
 FILTER_FIELDS = {
-    "id": FilterField(Task.id, Kind.UUID),
-    "name": FilterField(Task.name, Kind.TEXT),
-    "task_type": FilterField(Task.task_type, Kind.TEXT),
-    "priority": FilterField(Task.priority, Kind.ENUM, tuple(Priority)),
-    "queue": FilterField(Task.queue, Kind.TEXT),
-    "status": FilterField(Task.status, Kind.ENUM, tuple(TaskStatus)),
-    "tags": FilterField(Task.tags, Kind.TEXT_LIST),
-    "attempt": FilterField(Task.attempt, Kind.INTEGER),
-    "create_time": FilterField(Task.created_at, Kind.TIMESTAMP),
-    "schedule_time": FilterField(Task.run_at, Kind.TIMESTAMP),
-    "start_time": FilterField(Task.started_at, Kind.TIMESTAMP),
-    "end_time": FilterField(Task.finished_at, Kind.TIMESTAMP),
-    "schedule_id": FilterField(Task.schedule_id, Kind.UUID),
-    "execution_id": FilterField(Task.execution_id, Kind.UUID),
+    "id": FilterField(Task.id, UUID_KIND),
+    "name": FilterField(Task.name, TEXT),
+    "task_type": FilterField(Task.task_type, TEXT),
+    "priority": FilterField(Task.priority, ENUM(Priority)),
+    "queue": FilterField(Task.queue, TEXT),
+    "status": FilterField(Task.status, ENUM(TaskStatus)),
+    "tags": FilterField(Task.tags, TEXT_LIST),
+    "attempt": FilterField(Task.attempt, INTEGER),
+    "create_time": FilterField(Task.created_at, TIMESTAMP),
+    "schedule_time": FilterField(Task.run_at, TIMESTAMP),
+    "start_time": FilterField(Task.started_at, TIMESTAMP),
+    "end_time": FilterField(Task.finished_at, TIMESTAMP),
+    "schedule_id": FilterField(Task.schedule_id, UUID_KIND),
+    "execution_id": FilterField(Task.execution_id, UUID_KIND),
 }
-ORDER_FIELDS = {"create_time": Task.created_at, "end_time": Task.finished_at}
+ORDER_FIELDS = {"create_time": Task.created_at, "end_time": Task.finished_at, "id": Task.id}
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which page of a list, as the caller asked for it."""
+
+    size: int = 0
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a list, and the token that leads to the next; empty on the last page."""
+
+    rows: Sequence[Row]
+    next_page_token: str
+
+
+class TaskReader:
+    """Lists, page by page. Every list is of one tenant, but that of the task types."""
+
+    def __init__(self, database: Database, tokens: PageTokens) -> None:
+        self._database = database
+        self._tokens = tokens
+
+    async def list_tasks(
+        self,
+        tenant_id: str,
+        page: PageRequest,
+        *,
+        filter: str,
+        order_by: str,
+        full: bool,
+    ) -> Page:
+        """Tasks that match a filter, with payload and result if `full`.
+
+        Raises InvalidArgument (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
+        """
+        order = parse_order(order_by, ORDER_FIELDS, default="create_time desc")
+        if full:
+            query = select(*Task.__table__.columns, TaskResult.result).outerjoin(
+                TaskResult, TaskResult.task_id == Task.id
+            )
+        else:
+            query = select(*BASIC_COLUMNS)
+        query = query.where(Task.tenant_id == tenant_id)
+        condition = compile_filter(filter, FILTER_FIELDS)
+        if condition is not None:
+            query = query.where(condition)
+        arguments = {"list": "tasks", "tenant": tenant_id, "filter": filter, "order": str(order)}
+        return await self._page(query, order, page, arguments)
+
+    async def list_events(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
+        """The log of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
+        await get_task(self._database, tenant_id, task_id)
+        order = parse_order("", {"sequence": TaskEvent.sequence}, "sequence", tie_breaker="sequence")
+        query = select(*TaskEvent.__table__.columns).where(TaskEvent.task_id == task_id)
+        return await self._page(query, order, page, {"list": "events", "task": str(task_id)})
+
+    async def list_attempts(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
+        """The ended attempts of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
+        await get_task(self._database, tenant_id, task_id)
+        order = parse_order("", {"attempt": TaskAttempt.attempt}, "attempt", tie_breaker="attempt")
+        query = select(*TaskAttempt.__table__.columns).where(TaskAttempt.task_id == task_id)
+        return await self._page(query, order, page, {"list": "attempts", "task": str(task_id)})
+
+    async def list_types(self, page: PageRequest) -> Page:
+        """The task types by name, with the live workers and the queues of each.
+
+        Raises InvalidArgument (INVALID_PAGE_TOKEN).
+        """
+        order = parse_order("", {"name": TaskType.name}, "name", tie_breaker="name")
+        serves = (
+            (WorkerSession.task_types.any_() == TaskType.name)
+            & WorkerSession.ended_at.is_(None)
+            & (WorkerSession.lease_until > func.now())
+        )
+        workers = select(func.count()).where(serves).scalar_subquery()
+        queue = func.unnest(WorkerSession.queues)
+        queues = func.array(select(queue).where(serves).distinct().order_by(text("1")).scalar_subquery())
+        query = select(*TaskType.__table__.columns, workers.label("workers"), queues.label("queues"))
+        return await self._page(query, order, page, {"list": "task types"})
+
+    async def find_ids(self, tenant_id: str, filter: str, statuses: Sequence[str], limit: int) -> list[UUID]:
+        """Ids of at most `limit` tasks in one of these statuses that match a filter, oldest first.
+
+        Raises InvalidArgument (INVALID_FILTER).
+        """
+        query = select(Task.id).where(Task.tenant_id == tenant_id, Task.status.in_(statuses))
+        condition = compile_filter(filter, FILTER_FIELDS)
+        if condition is not None:
+            query = query.where(condition)
+        async with self._database.engine.connect() as connection:
+            ids = await connection.scalars(query.order_by(Task.created_at, Task.id).limit(limit))
+            return list(ids)
+
+    async def _page(
+        self, query: Select[Any], order: Order, page: PageRequest, arguments: dict[str, str]
+    ) -> Page:
+        size = page_size(page.size)
+        if page.token:
+            query = query.where(order.after(self._tokens.decode(page.token, arguments)))
+        # One row more than asked for tells whether there is another page.
+        query = query.order_by(*order.clauses()).limit(size + 1)
+        async with self._database.engine.connect() as connection:
+            rows = list((await connection.execute(query)).mappings())
+        if len(rows) <= size:
+            return Page(rows, "")
+        last = rows[size - 1]
+        values = [last[key.column.key] for key in order.keys]
+        return Page(rows[:size], self._tokens.encode(values, arguments))
 
 
 async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:

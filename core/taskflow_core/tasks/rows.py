@@ -1,14 +1,18 @@
 """What the statements of this package share: the columns of a row, and the hint that stands for it."""
 
 import math
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from taskflow_core.models import Task
 from taskflow_core.queue import HORIZON_SECONDS, Hint, Lane
 
-Row = Mapping[str, Any]
+
+class Row(Protocol):
+    """One row of a statement, by column name: of the driver, of SQLAlchemy, or a dict."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
 
 COLUMNS = tuple(Task.__table__.columns.keys())
 
