@@ -1,0 +1,222 @@
+"""From rows to the messages of the contract, one way, one function per message."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from taskflow_core.tasks import watch
+from taskflow_core.tasks.create import NewTask
+from taskflow_core.tasks.rows import Row
+from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
+
+Task = task_pb2.Task
+TaskEvent = task_pb2.TaskEvent
+TaskAttempt = task_pb2.TaskAttempt
+
+
+def task(row: Row, *, full: bool = True) -> task_pb2.Task:
+    """A task; `full` with payload and, if the row has it, result."""
+    message = Task(
+        id=str(row["id"]),
+        name=row["name"],
+        task_type=row["task_type"],
+        priority=Task.Priority.Value(row["priority"]),
+        queue=row["queue"],
+        tags=row["tags"],
+        retry_policy=retry_policy(row["retry_policy"]) if row["retry_policy"] else None,
+        attempt_timeout=duration(row["attempt_timeout"]),
+        expire_time=timestamp(row["expire_at"]),
+        status=Task.Status.Value(row["status"]),
+        progress=progress(row["progress"]) if row["progress"] else None,
+        error=error(row["error"]) if row["error"] else None,
+        attempt=row["attempt"],
+        failed_attempts=row["failed_attempts"],
+        cancel_requested=row["cancel_requested_at"] is not None,
+        last_sequence=row["last_sequence"],
+        create_time=timestamp(row["created_at"]),
+        start_time=timestamp(row["started_at"]),
+        end_time=timestamp(row["finished_at"]),
+        schedule_id=_id(row["schedule_id"]),
+        execution_id=_id(row["execution_id"]),
+        node_id=row["node_id"] or "",
+    )
+    if row["status"] in ("SCHEDULED", "RETRYING"):
+        message.next_attempt_time.CopyFrom(timestamp(row["run_at"]))
+    if row["status"] == "SCHEDULED":
+        message.schedule_time.CopyFrom(timestamp(row["run_at"]))
+    if row["unique_key"]:
+        message.unique_key.key = row["unique_key"]
+        message.unique_key.scope = task_pb2.UniqueKey.Scope.Value(row["unique_scope"])
+    if full:
+        _add_payload(message, row)
+    return message
+
+
+def preview(new: NewTask) -> task_pb2.Task:
+    """A task as it would be created: without id, status and times."""
+    message = Task(
+        name=new.name,
+        task_type=new.task_type,
+        priority=Task.Priority.Value(new.priority),
+        queue=new.queue,
+        tags=new.tags,
+        retry_policy=retry_policy(new.retry_policy) if new.retry_policy else None,
+        attempt_timeout=duration(new.attempt_timeout),
+        schedule_time=timestamp(new.schedule_time),
+        expire_time=timestamp(new.expire_time),
+    )
+    if new.unique_key is not None:
+        message.unique_key.key = new.unique_key.key
+        message.unique_key.scope = task_pb2.UniqueKey.Scope.Value(new.unique_key.scope)
+    _add_payload(message, vars(new))
+    return message
+
+
+def with_result(row: Row) -> task_pb2.Task:
+    """A task with everything, from a row that was read with its result."""
+    message = task(row)
+    if row["status"] == "SUCCEEDED" and row["result"] is not None:
+        if row["payload_form"] == "JSON":
+            message.result_json = row["result"]
+        else:
+            _set_value(message.result, json.loads(row["result"]))
+    return message
+
+
+def event(row: Row) -> task_pb2.TaskEvent:
+    """A line of a task's log."""
+    data: Mapping[str, Any] = row["data"] or {}
+    return TaskEvent(
+        task_id=str(row["task_id"]),
+        sequence=row["sequence"],
+        kind=TaskEvent.Kind.Value(row["kind"]),
+        event_time=timestamp(row["created_at"]),
+        status=Task.Status.Value(row["status"]),
+        attempt=row["attempt"],
+        actor=row["actor"],
+        progress=progress(data["progress"]) if data.get("progress") else None,
+        error=error(data["error"]) if data.get("error") else None,
+        message=data.get("message") or "",
+        next_attempt_time=timestamp(_time(data.get("next_attempt_time"))),
+    )
+
+
+def attempt(row: Row) -> task_pb2.TaskAttempt:
+    """An ended attempt."""
+    return TaskAttempt(
+        task_id=str(row["task_id"]),
+        attempt=row["attempt"],
+        outcome=TaskAttempt.Outcome.Value(row["outcome"]),
+        error=error(row["error"]) if row["error"] else None,
+        worker=row["worker"],
+        start_time=timestamp(row["started_at"]),
+        end_time=timestamp(row["ended_at"]),
+    )
+
+
+def task_type(row: Row) -> task_pb2.TaskType:
+    """What a worker has registered under a name."""
+    return task_pb2.TaskType(
+        name=row["name"],
+        description=row["description"],
+        workers=row["workers"],
+        attempt_timeout=duration(row["attempt_timeout"]),
+        retry_policy=retry_policy(row["retry_policy"]),
+        queues=row["queues"],
+    )
+
+
+def watch_message(message: watch.Message) -> task_service_pb2.WatchTaskResponse:
+    """One message of a watch."""
+    response = task_service_pb2.WatchTaskResponse(resume_token=message.token)
+    match message:
+        case watch.Snapshot():
+            response.snapshot.task.CopyFrom(with_result(message.task))
+            response.snapshot.reset = message.reset
+        case watch.Event():
+            response.event.CopyFrom(event(message.event))
+        case watch.KeepAlive():
+            response.keep_alive.time.GetCurrentTime()
+        case watch.Closing():
+            response.closing.reason = task_service_pb2.StreamClosing.Reason.Value(message.reason)
+            if message.task is not None:
+                response.closing.task.CopyFrom(with_result(message.task))
+    return response
+
+
+def progress(data: Mapping[str, Any]) -> task_pb2.TaskProgress:
+    """How far an attempt has come."""
+    return task_pb2.TaskProgress(
+        percent=data["percent"] or 0.0,
+        message=data["message"],
+        current=data["current"] or 0.0,
+        total=data["total"] or 0.0,
+        unit=data["unit"],
+    )
+
+
+def error(data: Mapping[str, Any]) -> task_pb2.TaskError:
+    """Why an attempt failed."""
+    return task_pb2.TaskError(
+        type=data["type"],
+        message=data["message"],
+        stack_trace=data["stack_trace"],
+        attempt=data["attempt"],
+    )
+
+
+def retry_policy(data: Mapping[str, Any]) -> retry_policy_pb2.RetryPolicy:
+    """The fields of a policy that are set."""
+    jitter = data.get("jitter")
+    return retry_policy_pb2.RetryPolicy(
+        max_attempts=data.get("max_attempts"),
+        initial_backoff=duration(data.get("initial_backoff")),
+        max_backoff=duration(data.get("max_backoff")),
+        backoff_multiplier=data.get("backoff_multiplier"),
+        jitter=retry_policy_pb2.RetryPolicy.Jitter.Value(jitter) if jitter else None,
+        non_retryable_error_types=data.get("non_retryable_error_types", ()),
+    )
+
+
+def duration(seconds: float | None) -> Duration | None:
+    """Seconds on the wire."""
+    if seconds is None:
+        return None
+    message = Duration()
+    message.FromNanoseconds(round(seconds * 1_000_000_000))
+    return message
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """A time on the wire."""
+    if time is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def _add_payload(message: task_pb2.Task, row: Row) -> None:
+    """The payload in the form in which it came."""
+    if row["payload_form"] == "JSON":
+        message.payload_json = row["payload"]
+    else:
+        message.payload.SetInParent()
+        message.payload.update(json.loads(row["payload"]))
+
+
+def _set_value(message: struct_pb2.Value, value: Any) -> None:
+    json_format.ParseDict(value, message)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _id(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,213 @@
+"""taskflow.v1.TaskService: unpack, call core, pack."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+from uuid import UUID
+
+import grpc.aio
+from google.api.httpbody_pb2 import HttpBody
+
+from taskflow_core.app import App
+from taskflow_core.errors import InvalidArgument
+from taskflow_core.states import TASK_FINAL, TaskStatus
+from taskflow_core.tasks.read import PageRequest, get_result, get_task
+from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
+from taskflow_server import pack, sse, unpack
+from taskflow_server.auth import current_principal
+from taskflow_server.submit import submit_each
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+# What one batch call moves at most; its answer says if there is more.
+BATCH_LIMIT = 10_000
+DEFAULT_WAIT = 20.0  # seconds
+RESULT_CHUNK = 256 * 1024  # bytes
+
+
+class TaskService(task_service_pb2_grpc.TaskServiceServicer):
+    """Submits, reads, steers and watches tasks. Calls that are not here are not built yet."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def CreateTask(
+        self, request: task_service_pb2.CreateTaskRequest, context: Context
+    ) -> task_pb2.Task:
+        new = unpack.new_task(request, current_principal(), self._app.settings, _idempotency_key(context))
+        if request.validate_only:
+            return pack.preview(new)
+        return pack.task(await self._app.creation.create(new))
+
+    async def BatchCreateTasks(
+        self, request: task_service_pb2.BatchCreateTasksRequest, context: Context
+    ) -> task_service_pb2.BatchCreateTasksResponse:
+        tasks = unpack.new_tasks(request, current_principal(), self._app.settings)
+        rows = await self._app.creation.create_all(tasks)
+        return task_service_pb2.BatchCreateTasksResponse(tasks=map(pack.task, rows))
+
+    async def SubmitTasks(
+        self, request_iterator: AsyncIterator[task_service_pb2.SubmitTasksRequest], context: Context
+    ) -> AsyncIterator[task_service_pb2.SubmitTasksResponse]:
+        async with aclosing(submit_each(self._app, current_principal(), request_iterator)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def GetTask(self, request: task_service_pb2.GetTaskRequest, context: Context) -> task_pb2.Task:
+        row = await get_task(self._app.database, current_principal().tenant_id, UUID(request.task_id))
+        if request.view == task_service_pb2.BASIC:
+            return pack.task(row, full=False)
+        return pack.with_result(row)
+
+    async def ListTasks(
+        self, request: task_service_pb2.ListTasksRequest, context: Context
+    ) -> task_service_pb2.ListTasksResponse:
+        full = request.view == task_service_pb2.FULL
+        page = await self._app.reader.list_tasks(
+            current_principal().tenant_id,
+            PageRequest(request.page_size, request.page_token),
+            filter=request.filter,
+            order_by=request.order_by,
+            full=full,
+        )
+        tasks = [pack.with_result(row) if full else pack.task(row, full=False) for row in page.rows]
+        return task_service_pb2.ListTasksResponse(tasks=tasks, next_page_token=page.next_page_token)
+
+    async def CancelTask(
+        self, request: task_service_pb2.CancelTaskRequest, context: Context
+    ) -> task_pb2.Task:
+        principal = current_principal()
+        row = await self._app.cancellation.cancel(
+            principal.tenant_id, UUID(request.task_id), principal.subject, request.reason
+        )
+        return pack.with_result(row)
+
+    async def RetryTask(self, request: task_service_pb2.RetryTaskRequest, context: Context) -> task_pb2.Task:
+        principal = current_principal()
+        row = await self._app.retry.retry(
+            principal.tenant_id, UUID(request.task_id), principal.subject, request.reason
+        )
+        return pack.task(row)
+
+    async def BatchCancelTasks(
+        self, request: task_service_pb2.BatchCancelTasksRequest, context: Context
+    ) -> task_service_pb2.BatchCancelTasksResponse:
+        principal = current_principal()
+        unfinished = [status for status in TaskStatus if status not in TASK_FINAL]
+        task_ids, more = await self._select(request, unfinished)
+        done = await self._app.cancellation.cancel_all(
+            principal.tenant_id, task_ids, principal.subject, request.reason
+        )
+        return task_service_pb2.BatchCancelTasksResponse(
+            cancelled_count=done.cancelled, requested_count=done.requested, more=more
+        )
+
+    async def BatchRetryTasks(
+        self, request: task_service_pb2.BatchRetryTasksRequest, context: Context
+    ) -> task_service_pb2.BatchRetryTasksResponse:
+        principal = current_principal()
+        task_ids, more = await self._select(request, [TaskStatus.FAILED, TaskStatus.CANCELLED])
+        rows = await self._app.retry.retry_all(
+            principal.tenant_id, task_ids, principal.subject, request.reason
+        )
+        return task_service_pb2.BatchRetryTasksResponse(retried_count=len(rows), more=more)
+
+    async def WaitTask(self, request: task_service_pb2.WaitTaskRequest, context: Context) -> task_pb2.Task:
+        timeout = unpack.seconds(request.timeout) if request.HasField("timeout") else DEFAULT_WAIT
+        row = await self._app.watch.wait(current_principal().tenant_id, UUID(request.task_id), timeout)
+        return pack.with_result(row)
+
+    async def WatchTask(
+        self, request: task_service_pb2.WatchTaskRequest, context: Context
+    ) -> AsyncIterator[task_service_pb2.WatchTaskResponse]:
+        messages = self._app.watch.watch(
+            current_principal().tenant_id,
+            UUID(request.task_id),
+            request.resume_token,
+            unpack.seconds(request.min_progress_interval),
+        )
+        async with aclosing(messages):
+            async for message in messages:
+                yield pack.watch_message(message)
+
+    async def StreamTaskEvents(
+        self, request: task_service_pb2.StreamTaskEventsRequest, context: Context
+    ) -> AsyncIterator[HttpBody]:
+        token = _header(context, "last-event-id") or request.resume_token
+        messages = self._app.watch.watch(current_principal().tenant_id, UUID(request.task_id), token)
+        async with aclosing(messages):
+            # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
+            first = await anext(messages)
+            yield sse.opening()
+            yield sse.frame(pack.watch_message(first))
+            async for message in messages:
+                yield sse.frame(pack.watch_message(message))
+
+    async def GetTaskResult(
+        self, request: task_service_pb2.GetTaskResultRequest, context: Context
+    ) -> AsyncIterator[HttpBody]:
+        result = await get_result(self._app.database, current_principal().tenant_id, UUID(request.task_id))
+        data = result.encode()
+        for start in range(0, len(data), RESULT_CHUNK):
+            yield HttpBody(content_type="application/json", data=data[start : start + RESULT_CHUNK])
+
+    async def ListTaskEvents(
+        self, request: task_service_pb2.ListTaskEventsRequest, context: Context
+    ) -> task_service_pb2.ListTaskEventsResponse:
+        page = await self._app.reader.list_events(
+            current_principal().tenant_id,
+            UUID(request.task_id),
+            PageRequest(request.page_size, request.page_token),
+        )
+        return task_service_pb2.ListTaskEventsResponse(
+            events=map(pack.event, page.rows), next_page_token=page.next_page_token
+        )
+
+    async def ListTaskAttempts(
+        self, request: task_service_pb2.ListTaskAttemptsRequest, context: Context
+    ) -> task_service_pb2.ListTaskAttemptsResponse:
+        page = await self._app.reader.list_attempts(
+            current_principal().tenant_id,
+            UUID(request.task_id),
+            PageRequest(request.page_size, request.page_token),
+        )
+        return task_service_pb2.ListTaskAttemptsResponse(
+            attempts=map(pack.attempt, page.rows), next_page_token=page.next_page_token
+        )
+
+    async def ListTaskTypes(
+        self, request: task_service_pb2.ListTaskTypesRequest, context: Context
+    ) -> task_service_pb2.ListTaskTypesResponse:
+        page = await self._app.reader.list_types(PageRequest(request.page_size, request.page_token))
+        return task_service_pb2.ListTaskTypesResponse(
+            task_types=map(pack.task_type, page.rows), next_page_token=page.next_page_token
+        )
+
+    async def _select(
+        self,
+        request: task_service_pb2.BatchCancelTasksRequest | task_service_pb2.BatchRetryTasksRequest,
+        statuses: list[TaskStatus],
+    ) -> tuple[list[UUID], bool]:
+        """The tasks that a batch call is about, and whether more of them match than one call moves."""
+        if request.WhichOneof("selection") == "ids":
+            return unpack.task_ids(request.ids), False
+        found = await self._app.reader.find_ids(
+            current_principal().tenant_id, request.filter, statuses, BATCH_LIMIT + 1
+        )
+        return found[:BATCH_LIMIT], len(found) > BATCH_LIMIT
+
+
+def _header(context: Context, name: str) -> str:
+    """A value from the call's metadata; empty if it is not there."""
+    for key, value in context.invocation_metadata() or ():
+        if key == name:
+            return value if isinstance(value, str) else value.decode("utf-8", "replace")
+    return ""
+
+
+def _idempotency_key(context: Context) -> str:
+    """The request id as REST callers send it."""
+    key = _header(context, "idempotency-key")
+    if len(key) > 128:
+        raise InvalidArgument.at("idempotency-key", f"{len(key)} characters; at most 128 are allowed")
+    return key

@@ -1,0 +1,158 @@
+"""From the messages of the contract to what core takes: values, defaults, and the checks across fields."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from google.protobuf import struct_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from taskflow_core.errors import InvalidArgument
+from taskflow_core.payloads import check_payload, payload_text
+from taskflow_core.settings import Settings
+from taskflow_core.tasks.create import NewTask, UniqueKey
+from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_server.auth import Principal
+
+DEFAULT_QUEUE = "default"
+
+
+def new_task(
+    request: task_service_pb2.CreateTaskRequest,
+    principal: Principal,
+    settings: Settings,
+    request_id: str = "",
+) -> NewTask:
+    """The task that a request asks for; `request_id` is that of the call's headers, if any.
+
+    Raises InvalidArgument (INVALID_FIELDS, NUMBER_NOT_EXACT, LIMIT_EXCEEDED) with paths in the request.
+    """
+    task = request.task
+    schedule_time = (
+        _time(task.schedule_time, "task.schedule_time") if task.HasField("schedule_time") else None
+    )
+    expire_time = _time(task.expire_time, "task.expire_time") if task.HasField("expire_time") else None
+    _check_times(schedule_time, expire_time)
+    return NewTask(
+        tenant_id=principal.tenant_id,
+        actor=principal.subject,
+        name=task.name or task.task_type,
+        task_type=task.task_type,
+        queue=task.queue or DEFAULT_QUEUE,
+        priority=task_pb2.Task.Priority.Name(task.priority or task_pb2.Task.NORMAL),
+        payload=_payload(task, settings.max_payload_bytes),
+        payload_form=_payload_form(task),
+        tags=tuple(task.tags),
+        retry_policy=_retry_policy(task.retry_policy) if task.HasField("retry_policy") else None,
+        attempt_timeout=seconds(task.attempt_timeout) if task.HasField("attempt_timeout") else None,
+        schedule_time=schedule_time,
+        expire_time=expire_time,
+        unique_key=_unique_key(task.unique_key) if task.HasField("unique_key") else None,
+        request_id=request.request_id or request_id or None,
+    )
+
+
+def new_tasks(
+    request: task_service_pb2.BatchCreateTasksRequest, principal: Principal, settings: Settings
+) -> list[NewTask]:
+    """The tasks that a batch asks for. Raises as `new_task`, for the first that is wrong."""
+    tasks = []
+    for index, item in enumerate(request.requests):
+        place = f"requests[{index}]"
+        if item.validate_only:
+            raise InvalidArgument.at(f"{place}.validate_only", "is not allowed in a batch")
+        try:
+            tasks.append(new_task(item, principal, settings))
+        except InvalidArgument as error:
+            raise error.under(place) from error
+    return tasks
+
+
+def task_ids(ids: task_service_pb2.TaskIds) -> list[UUID]:
+    """Ids that the contract has checked."""
+    return [UUID(task_id) for task_id in ids.task_ids]
+
+
+def seconds(duration: Duration) -> float:
+    """A duration in seconds."""
+    return duration.seconds + duration.nanos / 1e9
+
+
+def _check_times(schedule_time: datetime | None, expire_time: datetime | None) -> None:
+    if expire_time is None:
+        return
+    if expire_time <= datetime.now(UTC):
+        raise InvalidArgument.at(
+            "task.expire_time", f"{expire_time.isoformat()} has passed; it must lie ahead"
+        )
+    if schedule_time is not None and expire_time <= schedule_time:
+        raise InvalidArgument.at("task.expire_time", "must be after schedule_time")
+
+
+def _payload_form(task: task_pb2.Task) -> Literal["STRUCT", "JSON"]:
+    return "JSON" if task.WhichOneof("payload_kind") == "payload_json" else "STRUCT"
+
+
+def _payload(task: task_pb2.Task, limit: int) -> str:
+    if _payload_form(task) == "JSON":
+        check_payload(task.payload_json, "task.payload_json", limit)
+        return task.payload_json
+    return payload_text(_fields(task.payload), "task.payload", limit)
+
+
+def _fields(struct: struct_pb2.Struct) -> dict[str, Any]:
+    return {key: _value(value) for key, value in struct.fields.items()}
+
+
+def _value(value: struct_pb2.Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return _fields(value.struct_value)
+        case "list_value":
+            return [_value(element) for element in value.list_value.values]
+        case "number_value":
+            return value.number_value
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+    return None
+
+
+def _retry_policy(policy: retry_policy_pb2.RetryPolicy) -> dict[str, Any]:
+    """The fields that are set, as `RetryPolicy` of core names them."""
+    fields: dict[str, Any] = {}
+    if policy.HasField("max_attempts"):
+        fields["max_attempts"] = policy.max_attempts
+    if policy.HasField("initial_backoff"):
+        fields["initial_backoff"] = seconds(policy.initial_backoff)
+    if policy.HasField("max_backoff"):
+        fields["max_backoff"] = seconds(policy.max_backoff)
+    if policy.HasField("backoff_multiplier"):
+        fields["backoff_multiplier"] = policy.backoff_multiplier
+    if policy.jitter:
+        fields["jitter"] = retry_policy_pb2.RetryPolicy.Jitter.Name(policy.jitter)
+    if policy.non_retryable_error_types:
+        fields["non_retryable_error_types"] = list(policy.non_retryable_error_types)
+    return fields
+
+
+def _unique_key(key: task_pb2.UniqueKey) -> UniqueKey:
+    scopes: dict[int, Literal["UNFINISHED", "WAITING"]] = {task_pb2.UniqueKey.WAITING: "WAITING"}
+    policies: dict[int, Literal["RETURN_EXISTING", "REPLACE_QUEUED"]] = {
+        task_pb2.UniqueKey.RETURN_EXISTING: "RETURN_EXISTING",
+        task_pb2.UniqueKey.REPLACE_QUEUED: "REPLACE_QUEUED",
+    }
+    return UniqueKey(
+        key.key,
+        scope=scopes.get(key.scope, "UNFINISHED"),
+        on_conflict=policies.get(key.on_conflict, "REJECT"),
+    )
+
+
+def _time(time: Timestamp, field: str) -> datetime:
+    try:
+        return time.ToDatetime(tzinfo=UTC)
+    except (OverflowError, ValueError) as error:
+        raise InvalidArgument.at(field, f"not a time between the years 1 and 9999: {error}") from error
