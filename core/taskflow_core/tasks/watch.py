@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
@@ -53,6 +53,22 @@ class Closing:
 Message = Snapshot | Event | KeepAlive | Closing
 
 
+class _Thinner:
+    """Leaves out progress that comes sooner than a watcher wants it."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = 0.0
+
+    def passes(self, event: Row, now: float) -> bool:
+        if event["kind"] != "PROGRESS":
+            return True
+        if now < self._next:
+            return False
+        self._next = now + self._interval
+        return True
+
+
 class TaskWatch:
     """Watches tasks; each watch ends with exactly one Closing, whatever ends it on this side."""
 
@@ -84,15 +100,15 @@ class TaskWatch:
         clock = asyncio.get_running_loop().time
         # Spread, so that watches opened together do not end together.
         end = clock() + self._max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+        thinner = _Thinner(min_progress_interval)
         task = await get_task(self._database, tenant_id, task_id)
         after = self._resume(task, resume_token)
         if after is None:
             after = task["last_sequence"]
             yield Snapshot(self._token(task_id, after), task)
         if task["status"] in TASK_FINAL and after >= task["last_sequence"]:
-            yield await self._finished(tenant_id, task_id, after)
+            yield Closing(self._token(task_id, after), "FINISHED", task)
             return
-        next_progress = 0.0
         async with aclosing(self._feed.follow(task_id, after, self._keep_alive)) as feed:
             async for events in feed:
                 if events and events[0]["sequence"] > after + 1:
@@ -101,22 +117,14 @@ class TaskWatch:
                     after = task["last_sequence"]
                     yield Snapshot(self._token(task_id, after), task, reset=True)
                 for event in events:
-                    if event["sequence"] <= after:
-                        continue
-                    after = event["sequence"]
-                    if event["kind"] == "PROGRESS" and min_progress_interval:
-                        if clock() < next_progress:
-                            continue
-                        next_progress = clock() + min_progress_interval
-                    yield Event(self._token(task_id, after), event)
-                if events and events[-1]["status"] in TASK_FINAL:
-                    yield await self._finished(tenant_id, task_id, after)
-                    return
-                if self._draining:
-                    yield Closing(self._token(task_id, after), "DRAINING")
-                    return
-                if clock() > end:
-                    yield Closing(self._token(task_id, after), "MAX_DURATION")
+                    if event["sequence"] > after and thinner.passes(event, clock()):
+                        yield Event(self._token(task_id, event["sequence"]), event)
+                if events:
+                    after = max(after, events[-1]["sequence"])
+                reason = self._reason_to_close(events, overdue=clock() > end)
+                if reason is not None:
+                    task = await get_task(self._database, tenant_id, task_id)
+                    yield Closing(self._token(task_id, after), reason, task if reason == "FINISHED" else None)
                     return
                 if not events:
                     yield KeepAlive(self._token(task_id, after))
@@ -138,9 +146,14 @@ class TaskWatch:
             pass  # the answer is the task as it is now
         return await get_task(self._database, tenant_id, task_id)
 
-    async def _finished(self, tenant_id: str, task_id: UUID, after: int) -> Closing:
-        task = await get_task(self._database, tenant_id, task_id)
-        return Closing(self._token(task_id, after), "FINISHED", task)
+    def _reason_to_close(
+        self, events: Sequence[Row], *, overdue: bool
+    ) -> Literal["FINISHED", "DRAINING", "MAX_DURATION"] | None:
+        if events and events[-1]["status"] in TASK_FINAL:
+            return "FINISHED"
+        if self._draining:
+            return "DRAINING"
+        return "MAX_DURATION" if overdue else None
 
     def _token(self, task_id: UUID, sequence: int) -> str:
         return self._tokens.encode([sequence], {"watch": str(task_id)})
