@@ -220,7 +220,7 @@ class _Check:
             raise _Fault(_too_deep())
         for key, value in members.items():
             if not isinstance(key, str):
-                raise _Fault(f"the key {key!r} is a {type(key).__name__}; keys must be texts: use str(key)")
+                raise _Fault(f"a key is a {type(key).__name__}; keys must be texts: use str(key)")
             try:
                 _check_text(key)
                 self.value(value, depth)
@@ -255,27 +255,37 @@ class _Check:
 
 
 def _exact(value: Any, depth: int) -> Any:
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is float:
         return _exact_number(value)
-    if isinstance(value, str):
+    if kind is str:
         _check_text(value)
-        return value
-    if not isinstance(value, dict | list):
-        return value
-    if depth > MAX_DEPTH:
-        raise _Fault(_too_deep())
-    if isinstance(value, list):
-        return [_exact_part(index, part, depth) for index, part in enumerate(value)]
-    return {key: _exact_part(key, value[key], depth) for key in sorted(value)}
+    elif kind is dict or kind is list:
+        if depth > MAX_DEPTH:
+            raise _Fault(_too_deep())
+        return _exact_members(value, depth) if kind is dict else _exact_elements(value, depth)
+    return value
 
 
-def _exact_part(step: str | int, value: Any, depth: int) -> Any:
-    try:
-        if isinstance(step, str):
-            _check_text(step)
-        return _exact(value, depth + 1)
-    except _Fault as fault:
-        raise fault.inside(step) from None
+def _exact_members(members: dict[str, Any], depth: int) -> dict[str, Any]:
+    exact = {}
+    for key in sorted(members):
+        try:
+            _check_text(key)
+            exact[key] = _exact(members[key], depth + 1)
+        except _Fault as fault:
+            raise fault.inside(key) from None
+    return exact
+
+
+def _exact_elements(elements: list[Any], depth: int) -> list[Any]:
+    exact = []
+    for index, value in enumerate(elements):
+        try:
+            exact.append(_exact(value, depth + 1))
+        except _Fault as fault:
+            raise fault.inside(index) from None
+    return exact
 
 
 def _exact_number(value: float) -> float | int:

@@ -265,7 +265,7 @@ def test_a_coroutine_as_result_is_to_be_awaited() -> None:
 
 
 def test_keys_of_a_result_are_texts() -> None:
-    assert refused_result({"a": {1: 2}}) == "result.a: the key 1 is a int; keys must be texts: use str(key)"
+    assert refused_result({"a": {1: 2}}) == "result.a: a key is a int; keys must be texts: use str(key)"
 
 
 def test_a_result_that_contains_itself_is_refused() -> None:
