@@ -92,11 +92,13 @@ def exact_numbers(value: Any, field: str) -> Any:
 
 
 def result_text(value: Any, limit: int) -> str:
-    """The JSON text of what a handler returned: dicts with text keys, lists, tuples (as lists), texts, numbers,
-    booleans and None.
+    """The JSON text of what a handler returned.
+
+    Taken are dicts with text keys, lists, tuples (as lists), texts, numbers, booleans and None, and nothing else:
+    how a date or an object becomes JSON is the handler's choice to make.
 
     Errors: InvalidResult, ResultTooLarge.
-    """  # noqa: D205 - one list
+    """
     check = _Check(limit)
     try:
         check.value(value)
@@ -220,7 +222,7 @@ class _Check:
             raise _Fault(_too_deep())
         for key, value in members.items():
             if not isinstance(key, str):
-                raise _Fault(f"a key is a {type(key).__name__}; keys must be texts: use str(key)")
+                raise _Fault(f"a key is of type {type(key).__name__}; keys must be texts: use str(key)")
             try:
                 _check_text(key)
                 self.value(value, depth)
@@ -251,7 +253,7 @@ class _Check:
         elif isinstance(value, int):
             _check_digits(value)
         else:
-            raise _Fault(f"a {type(value).__name__} is not JSON; {_instead(value)}")
+            raise _Fault(f"{type(value).__name__} is not JSON; {_instead(value)}")
 
 
 def _exact(value: Any, depth: int) -> Any:
