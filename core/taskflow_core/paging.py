@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -48,7 +48,7 @@ def page_size(requested: int) -> int:
 class PageTokens:
     """Writes and reads page tokens. They are signed, and hold nothing secret and no right to anything."""
 
-    key: bytes
+    key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

@@ -92,11 +92,13 @@ def exact_numbers(value: Any, field: str) -> Any:
 
 
 def result_text(value: Any, limit: int) -> str:
-    """The JSON text of what a handler returned: dicts with text keys, lists, tuples (as lists), texts, numbers,
-    booleans and None.
+    """The JSON text of what a handler returned.
+
+    Taken are dicts with text keys, lists, tuples (as lists), texts, numbers, booleans and None, and nothing else:
+    how a date or an object becomes JSON is the handler's choice to make.
 
     Errors: InvalidResult, ResultTooLarge.
-    """  # noqa: D205 - one list
+    """
     check = _Check(limit)
     try:
         check.value(value)
@@ -220,7 +222,7 @@ class _Check:
             raise _Fault(_too_deep())
         for key, value in members.items():
             if not isinstance(key, str):
-                raise _Fault(f"the key {key!r} is a {type(key).__name__}; keys must be texts: use str(key)")
+                raise _Fault(f"a key is of type {type(key).__name__}; keys must be texts: use str(key)")
             try:
                 _check_text(key)
                 self.value(value, depth)
@@ -251,31 +253,41 @@ class _Check:
         elif isinstance(value, int):
             _check_digits(value)
         else:
-            raise _Fault(f"a {type(value).__name__} is not JSON; {_instead(value)}")
+            raise _Fault(f"{type(value).__name__} is not JSON; {_instead(value)}")
 
 
 def _exact(value: Any, depth: int) -> Any:
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is float:
         return _exact_number(value)
-    if isinstance(value, str):
+    if kind is str:
         _check_text(value)
-        return value
-    if not isinstance(value, dict | list):
-        return value
-    if depth > MAX_DEPTH:
-        raise _Fault(_too_deep())
-    if isinstance(value, list):
-        return [_exact_part(index, part, depth) for index, part in enumerate(value)]
-    return {key: _exact_part(key, value[key], depth) for key in sorted(value)}
+    elif kind is dict or kind is list:
+        if depth > MAX_DEPTH:
+            raise _Fault(_too_deep())
+        return _exact_members(value, depth) if kind is dict else _exact_elements(value, depth)
+    return value
 
 
-def _exact_part(step: str | int, value: Any, depth: int) -> Any:
-    try:
-        if isinstance(step, str):
-            _check_text(step)
-        return _exact(value, depth + 1)
-    except _Fault as fault:
-        raise fault.inside(step) from None
+def _exact_members(members: dict[str, Any], depth: int) -> dict[str, Any]:
+    exact = {}
+    for key in sorted(members):
+        try:
+            _check_text(key)
+            exact[key] = _exact(members[key], depth + 1)
+        except _Fault as fault:
+            raise fault.inside(key) from None
+    return exact
+
+
+def _exact_elements(elements: list[Any], depth: int) -> list[Any]:
+    exact = []
+    for index, value in enumerate(elements):
+        try:
+            exact.append(_exact(value, depth + 1))
+        except _Fault as fault:
+            raise fault.inside(index) from None
+    return exact
 
 
 def _exact_number(value: float) -> float | int:

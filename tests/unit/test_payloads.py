@@ -230,16 +230,16 @@ def test_what_is_a_dict_list_text_or_number_by_inheritance_is_a_result_too() -> 
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (datetime(2026, 1, 1, tzinfo=UTC), "a datetime is not JSON; return value.isoformat()"),
-        (date(2026, 1, 1), "a date is not JSON; return value.isoformat()"),
-        (UUID(int=1), "a UUID is not JSON; return str(value)"),
-        (Decimal("1.5"), "a Decimal is not JSON; return str(value)"),
-        ({1, 2}, "a set is not JSON; return sorted(value)"),
-        (b"x", "a bytes is not JSON; return a text: value.decode(), or base64 of it"),
-        (Report(1), "a Report is not JSON; return dataclasses.asdict(value)"),
-        (Model(rows=1), 'a Model is not JSON; return value.model_dump(mode="json")'),
-        (object(), "a object is not JSON; return dicts, lists, texts, numbers, booleans or None"),
-        (Report, "a type is not JSON; return dicts"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "datetime is not JSON; return value.isoformat()"),
+        (date(2026, 1, 1), "date is not JSON; return value.isoformat()"),
+        (UUID(int=1), "UUID is not JSON; return str(value)"),
+        (Decimal("1.5"), "Decimal is not JSON; return str(value)"),
+        ({1, 2}, "set is not JSON; return sorted(value)"),
+        (b"x", "bytes is not JSON; return a text: value.decode(), or base64 of it"),
+        (Report(1), "Report is not JSON; return dataclasses.asdict(value)"),
+        (Model(rows=1), 'Model is not JSON; return value.model_dump(mode="json")'),
+        (object(), "object is not JSON; return dicts, lists, texts, numbers, booleans or None"),
+        (Report, "type is not JSON; return dicts"),
         (math.nan, "NaN, infinity"),
         ("\0", "a NUL character"),
         ("\udc00", "half a surrogate pair"),
@@ -260,12 +260,12 @@ def test_a_coroutine_as_result_is_to_be_awaited() -> None:
         return 1
 
     coroutine = work()
-    assert refused_result(coroutine) == "result: a coroutine is not JSON; await it"
+    assert refused_result(coroutine) == "result: coroutine is not JSON; await it"
     coroutine.close()
 
 
 def test_keys_of_a_result_are_texts() -> None:
-    assert refused_result({"a": {1: 2}}) == "result.a: the key 1 is a int; keys must be texts: use str(key)"
+    assert refused_result({"a": {1: 2}}) == "result.a: a key is of type int; keys must be texts: use str(key)"
 
 
 def test_a_result_that_contains_itself_is_refused() -> None:

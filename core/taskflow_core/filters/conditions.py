@@ -142,7 +142,7 @@ class HasElement:
             # This form, and not `= ANY`, is what a GIN index serves.
             return self.column.bool_op("@>")([self.segments[0]])
         element = func.unnest(self.column).column_valued("element")
-        return select(literal(1)).where(element.like(_like(self.segments), escape="\\")).exists()
+        return select(true()).where(element.like(_like(self.segments), escape="\\")).exists()
 
     def holds(self, row: Row) -> bool:
         return any(_is_made_of(self.segments, element) for element in row[self.name] or ())
