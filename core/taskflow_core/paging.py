@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, or_, tuple_
+from sqlalchemy import Column, ColumnElement, and_, false, or_, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.settings import Settings
@@ -30,6 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 KeysetValue = datetime | UUID | int | str | None
+OrderColumn = Column[Any] | InstrumentedAttribute[Any]
 
 
 def page_size(requested: int) -> int:
@@ -133,7 +135,7 @@ class OrderKey:
     """One column of an order."""
 
     name: str
-    column: SQLColumnExpression[Any]
+    column: OrderColumn
     descending: bool
 
     @property
@@ -172,8 +174,8 @@ class Order:
         return [key.clause() for key in self.keys]
 
     def values(self, row: Mapping[str, Any]) -> tuple[KeysetValue, ...]:
-        """The values by which `after` finds the place of this row."""
-        return tuple(row[key.name] for key in self.keys)
+        """The values by which `after` finds the place of this row, given by column names."""
+        return tuple(row[key.column.key] for key in self.keys)
 
     def after(self, values: Sequence[KeysetValue]) -> ColumnElement[bool]:
         """WHERE a row comes after the one with these values."""
@@ -201,7 +203,7 @@ class Order:
 
 
 def parse_order(
-    text: str, allowed: Mapping[str, SQLColumnExpression[Any]], default: str, tie_breaker: str = "id"
+    text: str, allowed: Mapping[str, OrderColumn], default: str, tie_breaker: str = "id"
 ) -> Order:
     """The order that `order_by` asks for: `create_time desc, name`. Blank means `default`.
 
@@ -221,7 +223,7 @@ def parse_order(
     return Order(tuple(keys))
 
 
-def _order_key(part: str, allowed: Mapping[str, SQLColumnExpression[Any]]) -> OrderKey:
+def _order_key(part: str, allowed: Mapping[str, OrderColumn]) -> OrderKey:
     name, *direction = part.split() or [""]
     if name not in allowed:
         close = difflib.get_close_matches(name, list(allowed), n=1)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-
 from taskflow_core.batching import Batcher
 from taskflow_core.errors import Unavailable
 

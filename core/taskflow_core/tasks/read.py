@@ -154,9 +154,7 @@ class TaskReader:
             rows = list((await connection.execute(query)).mappings())
         if len(rows) <= size:
             return Page(rows, "")
-        last = rows[size - 1]
-        values = [last[key.column.key] for key in order.keys]
-        return Page(rows[:size], self._tokens.encode(values, arguments))
+        return Page(rows[:size], self._tokens.encode(order.values(rows[size - 1]), arguments))
 
 
 async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:

@@ -1,0 +1,119 @@
+"""What was left behind is swept up: lost workers, missing hints, timers and deadlines."""
+
+from datetime import UTC, datetime, timedelta
+
+from support.tasks import (
+    TENANT,
+    claim_by_hand,
+    kinds_of,
+    new_task,
+    open_test_session,
+    running_task,
+    settlement,
+    status_of,
+)
+from taskflow_core.app import App
+from taskflow_core.queue import Lane
+from taskflow_core.tasks.read import PageRequest, get_task
+
+LANE = Lane("default", "NORMAL").key
+
+
+async def in_the_past(app: App, **columns: str) -> None:
+    """Move times of all tasks into the past, as if they had been waited for."""
+    for column, interval in columns.items():
+        await app.database.pool.execute(f"UPDATE tasks SET {column} = {column} - interval '{interval}'")
+
+
+async def lose_lease(app: App, session_id: int) -> None:
+    await app.database.pool.execute(
+        "UPDATE worker_sessions SET lease_until = now() - interval '1 second' WHERE id = $1", session_id
+    )
+
+
+async def test_a_task_of_a_dead_worker_waits_for_another(app: App):
+    session_id = await open_test_session(app)
+    task = await running_task(app, session_id)
+    await lose_lease(app, session_id)
+    assert (await app.sweep.run())["lost"] == 1
+    assert await kinds_of(app, task) == ["CREATED", "STARTED", "RELEASED"]
+    row = await get_task(app.database, TENANT, task["id"])
+    assert (row["status"], row["crashes"], row["failed_attempts"]) == ("QUEUED", 1, 0)
+    assert not await app.settlement.settle(settlement(task, session_id)), "the dead worker is fenced off"
+    assert await claim_by_hand(app, await open_test_session(app), row)
+
+
+async def test_a_task_that_kills_its_workers_becomes_a_dead_letter(app: App):
+    task = await app.creation.create(new_task())
+    for _ in range(app.settings.max_crashes):
+        session_id = await open_test_session(app)
+        assert await claim_by_hand(app, session_id, await get_task(app.database, TENANT, task["id"]))
+        await lose_lease(app, session_id)
+        await app.sweep.run()
+    row = await get_task(app.database, TENANT, task["id"])
+    assert (row["status"], row["dead_letter_reason"], row["error"]["type"]) == (
+        "FAILED",
+        "CRASH_LOOP",
+        "WorkerLost",
+    )
+
+
+async def test_a_live_worker_keeps_its_tasks(app: App):
+    task = await running_task(app, await open_test_session(app))
+    await app.sweep.run()
+    assert await status_of(app, task) == "RUNNING"
+
+
+async def test_all_hints_come_back_after_a_wipe(app: App):
+    tasks = [await app.creation.create(new_task()) for _ in range(30)]
+    await app.announcer.drain()
+    await app.sweep.run()
+    await in_the_past(app, run_at="10 seconds")
+    await app.queue.redis.flushdb()
+    assert (await app.sweep.run())["hinted"] == 30
+    hints = {hint.decode() for hint in await app.queue.redis.zrange(LANE, 0, -1)}
+    assert hints == {f"{task['id']}:0" for task in tasks}
+    assert await app.sweep.run() == {}
+
+
+async def test_a_timer_that_nobody_saw_come_due_is_queued(app: App):
+    later = datetime.now(UTC) + timedelta(hours=1)
+    task = await app.creation.create(new_task(schedule_time=later))
+    assert await app.sweep.run() == {}
+    await in_the_past(app, run_at="2 hours")
+    assert (await app.sweep.run())["due"] == 1
+    assert await kinds_of(app, task) == ["CREATED", "QUEUED"]
+
+
+async def test_a_waiting_task_that_expires_is_cancelled_and_a_running_one_asked_to_stop(app: App):
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    waiting = await app.creation.create(new_task(expire_time=soon))
+    running = await running_task(app, await open_test_session(app), expire_time=soon)
+    await in_the_past(app, expire_at="2 hours")
+    assert (await app.sweep.run())["expired"] == 2
+    assert await status_of(app, waiting) == "CANCELLED"
+    assert (await kinds_of(app, running))[-1] == "CANCEL_REQUESTED"
+
+
+async def test_an_attempt_that_its_worker_does_not_end_in_time_is_failed(app: App):
+    task = await running_task(app, await open_test_session(app))
+    await in_the_past(app, attempt_deadline="1 hour")
+    assert (await app.sweep.run())["overdue"] == 1
+    row = await get_task(app.database, TENANT, task["id"])
+    assert (row["status"], row["error"]["type"]) == ("RETRYING", "AttemptTimeout")
+
+
+async def test_a_cancelled_task_whose_handler_does_not_stop_is_ended_all_the_same(app: App):
+    task = await running_task(app, await open_test_session(app))
+    await app.cancellation.cancel(TENANT, task["id"], "tester", "stop")
+    await in_the_past(app, cancel_requested_at="1 hour")
+    assert (await app.sweep.run())["stubborn"] == 1
+    assert await status_of(app, task) == "CANCELLED"
+    (attempt,) = (await app.reader.list_attempts(TENANT, task["id"], PageRequest())).rows
+    assert attempt["outcome"] == "CANCELLED"
+
+
+async def test_two_sweepers_do_not_disturb_each_other(app: App):
+    async with app.sweep._alone() as alone:  # noqa: SLF001 - stands in for another process
+        assert alone
+        assert await app.sweep.run() == {}
