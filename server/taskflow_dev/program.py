@@ -78,13 +78,19 @@ def running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]]
         forget(program.name, folder)
 
 
-def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + program.start_seconds
-    while not program.is_ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            why = "is not ready in time" if process.returncode is None else f"ended with {process.returncode}"
-            raise NotStartedError(f"{program.name} {why}:\n{log.read_text(errors='replace')[-4000:]}")
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Waits for what can only be asked for; says whether it came in time."""
+    deadline = time.monotonic() + seconds
+    while not (came := condition()) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
+    return came
+
+
+def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+    wait_until(lambda: process.poll() is not None or program.is_ready(), seconds=program.start_seconds)
+    if process.returncode is not None or not program.is_ready():
+        why = "was not ready in time" if process.returncode is None else f"ended with {process.returncode}"
+        raise NotStartedError(f"{program.name} {why}:\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def _stop(program: Program, process: subprocess.Popen[bytes]) -> None:
