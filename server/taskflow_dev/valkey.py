@@ -52,6 +52,7 @@ class Valkey:
             "appendonly no\n"
             "maxmemory-policy noeviction\n"
             "daemonize no\n"
+            "loglevel warning\n"
         )
 
     def _is_ready(self) -> bool:
