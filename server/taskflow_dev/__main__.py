@@ -103,11 +103,14 @@ async def _serve(options: Options, ready_file: Path | None) -> None:
 
 
 async def _start(stack: Stack, databases: Supervisor, processes: Supervisor) -> None:
-    await databases.start(stack.postgres.program(), stack.valkey.program())
-    if not await asyncio.to_thread(stack.postgres.has_database):
-        await asyncio.to_thread(stack.postgres.create_database)
-    await processes.run(stack.migrate())
-    await processes.start(*stack.servers(), *stack.workers(), stack.scheduler(), stack.envoy.program())
+    async def start_in_order() -> None:
+        await databases.start(stack.postgres.program(), stack.valkey.program())
+        if not await asyncio.to_thread(stack.postgres.has_database):
+            await asyncio.to_thread(stack.postgres.create_database)
+        await processes.run(stack.migrate())
+        await processes.start(*stack.servers(), *stack.workers(), stack.scheduler())
+
+    await asyncio.gather(start_in_order(), processes.start(stack.envoy.program()))
     if not await asyncio.to_thread(wait_until, stack.envoy.is_serving, seconds=SERVING_SECONDS):
         raise NotStartedError(f"no server was ready within {SERVING_SECONDS} s")
 
@@ -143,7 +146,8 @@ def _announce(stack: Stack, ready_file: Path | None) -> None:
     lines = [
         f"[bold]REST[/]   {stack.rest_url}/api/v1/tasks",
         f"[bold]gRPC[/]   {stack.grpc_address}",
-        f"[bold]Data[/]   {stack.options.folder}  (variables for more workers: source {variables_file})",
+        f"[bold]Data[/]   {stack.options.folder}",
+        f"[dim]More workers: source {variables_file}; taskflow worker[/]",
         "[dim]Ctrl-C stops everything.[/]",
     ]
     Console(highlight=False).print(Panel("\n".join(lines), title="TaskFlow is ready", expand=False))

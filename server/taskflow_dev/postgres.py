@@ -47,6 +47,8 @@ class Postgres:
             "shared_buffers": "128MB",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "log_line_prefix": "%m ",
+            "log_checkpoints": "off",
             "jit": "off",  # compiling costs more than it gains in short statements
             "fsync": "on" if self.durable else "off",
             "synchronous_commit": "on" if self.durable else "off",
