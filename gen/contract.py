@@ -6,15 +6,17 @@ descriptor inside protovalidate, which ships no .proto file: so nothing is vendo
 
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import protovalidate._gen.buf.validate.validate_pb as protovalidate_rules
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.rpc import status_pb2
 
 ROOT = Path(__file__).parent.parent
 PROTO = ROOT / "proto"
-GOOGLE_PROTO = Path(status_pb2.__file__).parents[2]
+GOOGLE_PROTO = Path(
+    sysconfig.get_path("purelib")
+)  # googleapis-common-protos keeps its sources beside its modules
 
 VALIDATE = "buf/validate/validate.proto"
 # Errors carry these types inside `Any`: nothing imports them, yet Envoy must know them to print an error as JSON.
