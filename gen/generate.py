@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from contract import ERROR_TYPES, VALIDATE, compile_contract, own_files, protoc
+from contract import ERROR_TYPES, VALIDATE, Contract, compile_contract, own_files, protoc
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from openapi import openapi
 
 GEN = Path(__file__).parent
 # The start of `from taskflow.v1 import ...` and of `from buf.validate import ...`, as protoc writes them.
@@ -46,9 +47,15 @@ def write_descriptors(contract: Path, folder: Path) -> None:
     protoc(f"--descriptor_set_in={contract}", "--include_imports", output, *everything)
 
 
+def write_openapi(contract: Path, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "taskflow.json").write_text(openapi(Contract(contract.read_bytes())))
+
+
 GENERATORS: dict[str, Callable[[Path, Path], None]] = {
     "python/taskflow_proto": write_python,
     "descriptors": write_descriptors,
+    "openapi": write_openapi,
 }
 
 
