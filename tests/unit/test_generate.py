@@ -61,3 +61,11 @@ def test_everything_in_the_contract_has_a_comment(contract: Contract) -> None:
 
     assert "taskflow.v1.Task.payload" in ours
     assert [name for name, comment in ours.items() if not comment and not generated.search(name)] == []
+
+
+@pytest.mark.parametrize("language", ["go", "typescript/src"])
+def test_clients_need_no_package_for_options_that_only_the_server_reads(language: str) -> None:
+    sources = [path.read_text() for path in (GEN / language).rglob("*_service*") if path.is_file()]
+
+    assert sources
+    assert not any("buf/validate" in text or "field_behavior" in text for text in sources)
