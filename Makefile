@@ -37,6 +37,7 @@ check: $(READY) ## all that needs no running service: format, lint, types, layer
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python gen/lint.py
 	@$(BIN)/python gen/generate.py --check
 	@$(BIN)/python -m taskflow_dev.envoy
 

@@ -1,0 +1,49 @@
+"""Has buf check the contract: its style, its format, and that it breaks nothing that main already offers.
+
+buf works on descriptor sets here: the compiled contract, and the one that main keeps in gen/descriptors/.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from contract import PROTO, ROOT, compile_contract
+
+BUF = Path(sys.executable).parent / "buf"
+PUBLISHED = "gen/descriptors/taskflow.binpb"
+BRANCHES = ["main", "origin/main"]  # a detached clone may know only the second
+
+
+def buf(*arguments: str | Path) -> None:
+    finished = subprocess.run([BUF, *arguments], cwd=ROOT, check=False)
+    if finished.returncode != 0:
+        sys.exit(f"failed: buf {' '.join(map(str, arguments))}")
+
+
+def published_contract() -> bytes | None:
+    """The descriptor set on main; None in a clone without main."""
+    for branch in BRANCHES:
+        show = ["git", "show", f"{branch}:{PUBLISHED}"]
+        shown = subprocess.run(show, cwd=ROOT, capture_output=True, check=False)
+        if shown.returncode == 0 and shown.stdout:
+            return shown.stdout
+    return None
+
+
+def main() -> None:
+    buf("format", PROTO, "--diff", "--exit-code")
+    with tempfile.TemporaryDirectory() as name:
+        contract = compile_contract(Path(name))
+        buf("lint", contract)
+        published = published_contract()
+        if published is None:
+            print(f"buf breaking: skipped, for there is no {PUBLISHED} on {' or '.join(BRANCHES)}")
+            return
+        before = Path(name, "published.binpb")
+        before.write_bytes(published)
+        buf("breaking", contract, "--against", before)
+
+
+if __name__ == "__main__":
+    main()
