@@ -25,9 +25,9 @@ def server() -> None:
 async def _serve(settings: Settings) -> None:
     from taskflow_server.drain import Drain  # noqa: PLC0415 - after the environment is set
     from taskflow_server.server import serving  # noqa: PLC0415
+    from taskflow_server.task_service import TaskService  # noqa: PLC0415
 
-    drain = Drain()
-    async with open_app(settings, "server") as app, serving(app, [], drain):
+    async with open_app(settings, "server") as app, serving(app, [TaskService(app)], Drain()):
         await _until_told_to_stop()
 
 

@@ -113,7 +113,10 @@ def _is_outage(error: object) -> bool:
 
 
 def to_status(error: TaskFlowError, request_id: str) -> Status:
-    """The error on the wire: code, message, and every detail that a program could act on."""
+    """The error on the wire: code, message, and every detail that a program could act on.
+
+    `request_id` is empty where the error is that of one item, not of the whole call.
+    """
     code = CODES[error.reason]
     status = Status(code=code.value[0], message=_cut(error.message))
     for detail in _details(error, code, request_id):
@@ -127,7 +130,8 @@ def _details(error: TaskFlowError, code: grpc.StatusCode, request_id: str) -> It
     metadata = {name: _cut(value) for name, value in error.metadata.items()}
     kind, thing = metadata.get("kind", ""), metadata.get("id", "")
     yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
-    yield RequestInfo(request_id=request_id)
+    if request_id:
+        yield RequestInfo(request_id=request_id)
     if isinstance(error, InvalidArgument) and error.fields:
         yield _bad_request(error)
     if code is grpc.StatusCode.NOT_FOUND:

@@ -31,7 +31,7 @@ from taskflow_server.calls import Call, Context
 from taskflow_server.limits import Limit
 from taskflow_server.options import CallOptions, options_of
 from taskflow_server.unimplemented import not_built
-from taskflow_server.validation import check
+from taskflow_server.validation import validate
 
 Behavior: TypeAlias = Callable[..., Any]
 Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
@@ -132,7 +132,7 @@ def _take(request: Message, call: Call, options: CallOptions) -> None:
     """Step 7."""
     call.received += 1
     if options.checked:
-        check(request)
+        validate(request)
 
 
 async def _take_all(

@@ -7,7 +7,7 @@ from taskflow_core.errors import FieldError, InvalidArgument
 _validator = Validator()
 
 
-def check(message: Message) -> None:
+def validate(message: Message) -> None:
     """Raise `InvalidArgument`, with the path of each wrong field, if the message breaks a rule."""
     try:
         _validator.validate(message)
