@@ -29,7 +29,12 @@ class Settings(BaseSettings):
     default_tenant: str = "default"
     max_concurrent_calls: int = Field(default=1000, ge=1, description="unary calls at once, per process")
     max_watches: int = Field(default=10_000, ge=1, description="open streams, per process")
-    call_timeout: float = Field(default=30, gt=0, description="seconds, for calls that bring no deadline")
+    call_timeout: float = Field(default=30, gt=0, description="seconds a unary call may take at most")
+    max_connection_age: float = Field(
+        default=300, gt=0, description="seconds, then new calls take a new connection; balancers need it"
+    )
+    health_interval: float = Field(default=2, gt=0, description="seconds between two probes of what we need")
+    reflection: bool = Field(default=True, description="tell grpcurl and the like what can be called")
     drain_delay: float = Field(default=3, ge=0, description="seconds as NOT_SERVING before calls are refused")
     drain_grace: float = Field(default=20, ge=0, description="seconds for calls to end after that")
     keep_alive_interval: float = Field(default=15, gt=0, description="seconds of silence on a stream")

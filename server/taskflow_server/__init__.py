@@ -1,0 +1,1 @@
+"""The asyncio gRPC server: what happens around every call, and thin servicers over core."""
