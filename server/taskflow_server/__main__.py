@@ -6,7 +6,7 @@ import signal
 
 import click
 import uvloop
-from taskflow_core.app import open_app
+from taskflow_core.app import listening, open_app
 from taskflow_core.log import configure_logging
 from taskflow_core.settings import Settings
 
@@ -27,8 +27,11 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.server import serving  # noqa: PLC0415
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
 
-    async with open_app(settings, "server") as app, serving(app, [TaskService(app)], Drain()):
-        await _until_told_to_stop()
+    async with open_app(settings, "server") as app, listening(app.feed):
+        # What it lacks is not built yet, and the frame says so.
+        tasks = TaskService(app)  # type: ignore[abstract]
+        async with serving(app, [tasks], Drain()):
+            await _until_told_to_stop()
 
 
 async def _until_told_to_stop() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-
 from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
@@ -17,6 +16,7 @@ from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
 Task = task_pb2.Task
 TaskEvent = task_pb2.TaskEvent
 TaskAttempt = task_pb2.TaskAttempt
+StreamClosing = task_service_pb2.StreamClosing
 
 
 def task(row: Row, *, full: bool = True) -> task_pb2.Task:
@@ -25,13 +25,15 @@ def task(row: Row, *, full: bool = True) -> task_pb2.Task:
         id=str(row["id"]),
         name=row["name"],
         task_type=row["task_type"],
-        priority=Task.Priority.Value(row["priority"]),
+        priority=row["priority"],
         queue=row["queue"],
         tags=row["tags"],
         retry_policy=retry_policy(row["retry_policy"]) if row["retry_policy"] else None,
         attempt_timeout=duration(row["attempt_timeout"]),
+        schedule_time=timestamp(row["run_at"]) if row["status"] == "SCHEDULED" else None,
         expire_time=timestamp(row["expire_at"]),
-        status=Task.Status.Value(row["status"]),
+        unique_key=unique_key(row["unique_key"], row["unique_scope"]),
+        status=row["status"],
         progress=progress(row["progress"]) if row["progress"] else None,
         error=error(row["error"]) if row["error"] else None,
         attempt=row["attempt"],
@@ -41,17 +43,11 @@ def task(row: Row, *, full: bool = True) -> task_pb2.Task:
         create_time=timestamp(row["created_at"]),
         start_time=timestamp(row["started_at"]),
         end_time=timestamp(row["finished_at"]),
+        next_attempt_time=timestamp(row["run_at"]) if row["status"] in ("SCHEDULED", "RETRYING") else None,
         schedule_id=_id(row["schedule_id"]),
         execution_id=_id(row["execution_id"]),
         node_id=row["node_id"] or "",
     )
-    if row["status"] in ("SCHEDULED", "RETRYING"):
-        message.next_attempt_time.CopyFrom(timestamp(row["run_at"]))
-    if row["status"] == "SCHEDULED":
-        message.schedule_time.CopyFrom(timestamp(row["run_at"]))
-    if row["unique_key"]:
-        message.unique_key.key = row["unique_key"]
-        message.unique_key.scope = task_pb2.UniqueKey.Scope.Value(row["unique_scope"])
     if full:
         _add_payload(message, row)
     return message
@@ -62,17 +58,15 @@ def preview(new: NewTask) -> task_pb2.Task:
     message = Task(
         name=new.name,
         task_type=new.task_type,
-        priority=Task.Priority.Value(new.priority),
+        priority=new.priority,
         queue=new.queue,
         tags=new.tags,
         retry_policy=retry_policy(new.retry_policy) if new.retry_policy else None,
         attempt_timeout=duration(new.attempt_timeout),
         schedule_time=timestamp(new.schedule_time),
         expire_time=timestamp(new.expire_time),
+        unique_key=unique_key(new.unique_key.key, new.unique_key.scope) if new.unique_key else None,
     )
-    if new.unique_key is not None:
-        message.unique_key.key = new.unique_key.key
-        message.unique_key.scope = task_pb2.UniqueKey.Scope.Value(new.unique_key.scope)
     _add_payload(message, vars(new))
     return message
 
@@ -94,9 +88,9 @@ def event(row: Row) -> task_pb2.TaskEvent:
     return TaskEvent(
         task_id=str(row["task_id"]),
         sequence=row["sequence"],
-        kind=TaskEvent.Kind.Value(row["kind"]),
+        kind=row["kind"],
         event_time=timestamp(row["created_at"]),
-        status=Task.Status.Value(row["status"]),
+        status=row["status"],
         attempt=row["attempt"],
         actor=row["actor"],
         progress=progress(data["progress"]) if data.get("progress") else None,
@@ -111,7 +105,7 @@ def attempt(row: Row) -> task_pb2.TaskAttempt:
     return TaskAttempt(
         task_id=str(row["task_id"]),
         attempt=row["attempt"],
-        outcome=TaskAttempt.Outcome.Value(row["outcome"]),
+        outcome=row["outcome"],
         error=error(row["error"]) if row["error"] else None,
         worker=row["worker"],
         start_time=timestamp(row["started_at"]),
@@ -143,10 +137,14 @@ def watch_message(message: watch.Message) -> task_service_pb2.WatchTaskResponse:
         case watch.KeepAlive():
             response.keep_alive.time.GetCurrentTime()
         case watch.Closing():
-            response.closing.reason = task_service_pb2.StreamClosing.Reason.Value(message.reason)
-            if message.task is not None:
-                response.closing.task.CopyFrom(with_result(message.task))
+            task_at_end = None if message.task is None else with_result(message.task)
+            response.closing.MergeFrom(StreamClosing(reason=message.reason, task=task_at_end))
     return response
+
+
+def unique_key(key: str | None, scope: str | None) -> task_pb2.UniqueKey | None:
+    """What keeps a second task out."""
+    return None if key is None else task_pb2.UniqueKey(key=key, scope=scope)
 
 
 def progress(data: Mapping[str, Any]) -> task_pb2.TaskProgress:
@@ -172,13 +170,12 @@ def error(data: Mapping[str, Any]) -> task_pb2.TaskError:
 
 def retry_policy(data: Mapping[str, Any]) -> retry_policy_pb2.RetryPolicy:
     """The fields of a policy that are set."""
-    jitter = data.get("jitter")
     return retry_policy_pb2.RetryPolicy(
         max_attempts=data.get("max_attempts"),
         initial_backoff=duration(data.get("initial_backoff")),
         max_backoff=duration(data.get("max_backoff")),
         backoff_multiplier=data.get("backoff_multiplier"),
-        jitter=retry_policy_pb2.RetryPolicy.Jitter.Value(jitter) if jitter else None,
+        jitter=data.get("jitter"),
         non_retryable_error_types=data.get("non_retryable_error_types", ()),
     )
 
@@ -211,6 +208,7 @@ def _add_payload(message: task_pb2.Task, row: Row) -> None:
 
 
 def _set_value(message: struct_pb2.Value, value: Any) -> None:
+    """Python's own JSON values as a `google.protobuf.Value`."""
     json_format.ParseDict(value, message)
 
 

@@ -41,18 +41,20 @@ async def serving(app: App, servicers: Sequence[object], drain: Drain) -> AsyncI
     finally:
         probing.cancel()
         await asyncio.gather(probing, return_exceptions=True)
-        await _stop(server, health_servicer, drain, settings)
+        await _stop(app, server, health_servicer, drain)
 
 
-async def _stop(server: grpc.aio.Server, health_servicer: Health, drain: Drain, settings: Settings) -> None:
+async def _stop(app: App, server: grpc.aio.Server, health_servicer: Health, drain: Drain) -> None:
     """Stop without an error at any caller.
 
     First say that new calls should go elsewhere, and answer those that still come until everybody has
     heard it; streams meanwhile send their last message. Only then refuse, and let running calls end.
     """
+    settings = app.settings
     log.info("server draining", delay_seconds=settings.drain_delay, grace_seconds=settings.drain_grace)
     await health_servicer.enter_graceful_shutdown()
     drain.started.set()
+    app.watch.drain()
     await asyncio.sleep(settings.drain_delay)
     await server.stop(settings.drain_grace)
     log.info("server stopped")

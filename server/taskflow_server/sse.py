@@ -6,7 +6,6 @@ and `data:` (the message as JSON), as the HTML standard's section 9.2 has them.
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
-
 from taskflow_proto.v1 import task_service_pb2
 
 # Milliseconds after which the browser reconnects.

@@ -7,14 +7,15 @@ from uuid import UUID
 
 import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
-
 from taskflow_core.app import App
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.states import TASK_FINAL, TaskStatus
 from taskflow_core.tasks.read import PageRequest, get_result, get_task
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
+
 from taskflow_server import pack, sse, unpack
 from taskflow_server.auth import current_principal
+from taskflow_server.options import call_options
 from taskflow_server.submit import submit_each
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -22,6 +23,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 # What one batch call moves at most; its answer says if there is more.
 BATCH_LIMIT = 10_000
 DEFAULT_WAIT = 20.0  # seconds
+MAX_WAIT = 600.0  # seconds, as the contract has it
 RESULT_CHUNK = 256 * 1024  # bytes
 
 
@@ -46,6 +48,8 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         rows = await self._app.creation.create_all(tasks)
         return task_service_pb2.BatchCreateTasksResponse(tasks=map(pack.task, rows))
 
+    # Each item is checked on its own, so that a wrong one leaves the others alone.
+    @call_options(checked=False)
     async def SubmitTasks(
         self, request_iterator: AsyncIterator[task_service_pb2.SubmitTasksRequest], context: Context
     ) -> AsyncIterator[task_service_pb2.SubmitTasksResponse]:
@@ -112,6 +116,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         )
         return task_service_pb2.BatchRetryTasksResponse(retried_count=len(rows), more=more)
 
+    @call_options(timeout=MAX_WAIT + 5)
     async def WaitTask(self, request: task_service_pb2.WaitTaskRequest, context: Context) -> task_pb2.Task:
         timeout = unpack.seconds(request.timeout) if request.HasField("timeout") else DEFAULT_WAIT
         row = await self._app.watch.wait(current_principal().tenant_id, UUID(request.task_id), timeout)

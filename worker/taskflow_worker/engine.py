@@ -10,6 +10,7 @@ import os
 import random
 import socket
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -22,6 +23,7 @@ from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.claim import claim
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
+
 from taskflow_worker.processes import ProcessPool
 from taskflow_worker.registry import Registry
 from taskflow_worker.rota import Rota
@@ -121,7 +123,7 @@ class TaskWorker(Worker):
             try:
                 wanted[parse_hint_id(hint_id)] = (lane, hint_id)
             except ValueError:
-                log.error("a hint that is not ours", lane=lane.key, hint=hint_id)
+                log.warning("a hint that is not ours", lane=lane.key, hint=hint_id)
                 self._done_hints.put((lane, hint_id))
         session_id = self._session.id
         tasks = await claim(
@@ -239,6 +241,6 @@ def _started(task: Row) -> Announcement:
     return Announcement(task["id"])
 
 
-async def _not_through_arq(_: object, task_id: str, attempt: int) -> None:
+async def _not_through_arq(_ctx: dict[Any, Any], task_id: str, attempt: int) -> None:
     """Arq wants a function for each job name; the runs here go past it."""
     raise RuntimeError(f"task {task_id} attempt {attempt} came through arq's own run loop")
