@@ -34,7 +34,7 @@ from taskflow_server.unimplemented import not_built
 from taskflow_server.validation import validate
 
 Behavior: TypeAlias = Callable[..., Any]
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 HANDLER_OF_SHAPE: dict[tuple[bool, bool], Callable[..., Handler]] = {
     (False, False): grpc.unary_unary_rpc_method_handler,
