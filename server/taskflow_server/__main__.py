@@ -27,8 +27,10 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.server import serving  # noqa: PLC0415
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
 
-    async with open_app(settings, "server") as app, serving(app, [TaskService(app)], Drain()):
-        await _until_told_to_stop()
+    async with open_app(settings, "server") as app:
+        tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
+        async with serving(app, [tasks], Drain()):
+            await _until_told_to_stop()
 
 
 async def _until_told_to_stop() -> None:
