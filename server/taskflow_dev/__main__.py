@@ -43,7 +43,7 @@ SERVING_SECONDS = 30
 )
 @click.option("--servers", type=click.IntRange(1, 16), default=1, show_default=True, help="Server processes.")
 @click.option(
-    "--import", "imports", multiple=True, metavar="MODULE", help="A module with handlers. Repeatable."
+    "--import", "imports", multiple=True, metavar="MODULE", help="A module or file with handlers. Repeatable."
 )
 @click.option(
     "--ready-file",
@@ -63,7 +63,7 @@ def dev(
     """Run everything on this machine: databases, Envoy, server, workers, scheduler."""
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does for the workers
     for module in imports:
-        if importlib.util.find_spec(module) is None:
+        if not _is_there(module):
             raise click.BadParameter(f"there is no module {module}", param_hint="--import")
     if ready_file:
         ready_file.parent.mkdir(parents=True, exist_ok=True)
@@ -161,6 +161,16 @@ def _write_whole(file: Path, text: str) -> None:
     part = file.with_name(f".{file.name}.part")
     part.write_text(text)
     part.replace(file)
+
+
+def _is_there(module: str) -> bool:
+    """Whether a worker will find the module, or the file if it is given as one."""
+    if module.endswith(".py"):
+        return Path(module).is_file()
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it should be in
+        return False
 
 
 def _port(given: int | None, default: int, *, ephemeral: bool) -> int:

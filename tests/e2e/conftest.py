@@ -1,0 +1,58 @@
+"""The whole stack as its users run it: one `taskflow dev` for all tests of a run."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from taskflow_dev.ports import free_port
+from taskflow_dev.program import Program, running
+
+ROOT = Path(__file__).parents[2]
+HANDLERS = ROOT / "tests/support/handlers.py"
+STOPPED_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class StackAddresses:
+    """Where a running TaskFlow is reached: `rest` is a URL, `grpc` is `host:port`.
+
+    Its email handler sends to `smtp_port` of this machine, where a test may listen.
+    """
+
+    rest: str
+    grpc: str
+    smtp_port: int
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[StackAddresses]:
+    """PostgreSQL, Valkey, Envoy, server, workers for all lanes and scheduler, with the handlers of support."""
+    with tempfile.TemporaryDirectory(prefix="taskflow-test-") as name:
+        folder, smtp_port = Path(name), free_port()
+        ready_file = folder / "ready.json"
+        program = Program(
+            name="dev",
+            command=(
+                *(sys.executable, "-m", "taskflow_cli", "dev", "--ephemeral"),
+                *("--ready-file", str(ready_file), "--import", str(HANDLERS)),
+            ),
+            environment={
+                "TASKFLOW_SMTP_PORT": str(smtp_port),
+                "TASKFLOW_HTTP_ALLOW_PRIVATE": "true",
+            },
+            is_ready=ready_file.exists,
+            start_seconds=60,
+            stop_seconds=60,
+        )
+        with running(program, folder) as process:
+            addresses = json.loads(ready_file.read_text())
+            yield StackAddresses(**addresses, smtp_port=smtp_port)
+            children = psutil.Process(process.pid).children(recursive=True)
+        assert process.returncode == 0, (folder / "dev.log").read_text()[-4000:]
+        _, survivors = psutil.wait_procs(children, timeout=STOPPED_SECONDS)
+        assert not survivors
