@@ -56,7 +56,7 @@ class Stage(task_service_pb2_grpc.TaskServiceServicer):
         await self.go_on.wait()
         return Task(id=request.task_id)
 
-    async def WatchTask(self, request: Any, context: Any) -> AsyncGenerator[WatchTaskResponse, None]:  # type: ignore[override]
+    async def WatchTask(self, request: Any, context: Any) -> AsyncGenerator[WatchTaskResponse, None]:
         async with aclosing(self.watch()) as messages:
             async for message in messages:
                 yield message
@@ -64,7 +64,7 @@ class Stage(task_service_pb2_grpc.TaskServiceServicer):
     async def BatchCreateTasks(self, request: Any, context: Any) -> task_service_pb2.BatchCreateTasksResponse:
         return task_service_pb2.BatchCreateTasksResponse(tasks=[one.task for one in request.requests])
 
-    async def SubmitTasks(  # type: ignore[override]
+    async def SubmitTasks(
         self, request_iterator: Any, context: Any
     ) -> AsyncIterator[task_service_pb2.SubmitTasksResponse]:
         index = 0
@@ -75,7 +75,7 @@ class Stage(task_service_pb2_grpc.TaskServiceServicer):
 
 class StageThatChecksItself(Stage):
     @call_options(checked=False)
-    async def SubmitTasks(  # type: ignore[override]
+    async def SubmitTasks(
         self, request_iterator: Any, context: Any
     ) -> AsyncIterator[task_service_pb2.SubmitTasksResponse]:
         async for response in super().SubmitTasks(request_iterator, context):
@@ -184,10 +184,10 @@ async def test_an_error_after_the_first_message_of_a_stream_becomes_a_status_too
         raise NotFound("task", TASK_ID)
 
     stage.watch = watch
-    call = stub.WatchTask(WATCH, metadata=(("x-request-id", "mine-2"),))
+    messages = aiter(stub.WatchTask(WATCH, metadata=(("x-request-id", "mine-2"),)))
 
-    assert (await call.read()).resume_token == "1"  # type: ignore[union-attr]
-    error = await error_of(call.read())
+    assert (await anext(messages)).resume_token == "1"
+    error = await error_of(anext(messages))
     assert reason(error) == "NOT_FOUND"
     assert detail(error, RequestInfo).request_id == trailers(error)["x-request-id"] == "mine-2"
 
@@ -377,10 +377,10 @@ async def submissions(*task_types: str) -> AsyncIterator[task_service_pb2.Submit
 
 
 async def test_each_message_of_a_stream_is_validated(stub: Stub) -> None:
-    call = stub.SubmitTasks(submissions("echo", "no type"))
+    outcomes = aiter(stub.SubmitTasks(submissions("echo", "no type")))
 
-    assert (await call.read()).index == 0  # type: ignore[union-attr]
-    error = await error_of(call.read())
+    assert (await anext(outcomes)).index == 0
+    error = await error_of(anext(outcomes))
     assert detail(error, BadRequest).field_violations[0].field == "request.task.task_type"
 
 
@@ -393,8 +393,10 @@ async def test_a_method_that_checks_its_messages_itself_gets_them_all() -> None:
 
 async def test_an_unknown_method_is_unimplemented(stage: Stage) -> None:
     async with connected(stage) as channel:
-        call = channel.unary_unary("/taskflow.v1.TaskService/Nothing")
-        error = await error_of(call(b""))
+        nothing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/taskflow.v1.TaskService/Nothing"
+        )
+        error = await error_of(nothing(b""))
 
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
