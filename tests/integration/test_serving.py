@@ -87,19 +87,16 @@ async def test_a_draining_server_says_so_and_lets_streams_end_themselves(app: Ap
         watcher = Watcher(drain)  # type: ignore[abstract]
         port = await stack.enter_async_context(serving(app, [watcher], drain))
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-        watch = task_service_pb2_grpc.TaskServiceStub(channel).WatchTask(
-            task_service_pb2.WatchTaskRequest(task_id=TASK_ID)
-        )
-        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        await watch.read()
-        assert (await health.read()).status == SERVING
+        request = task_service_pb2.WatchTaskRequest(task_id=TASK_ID)
+        watch = aiter(task_service_pb2_grpc.TaskServiceStub(channel).WatchTask(request))
+        health = aiter(health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()))
+        assert (await anext(watch)).resume_token == "1"
+        assert (await anext(health)).status == SERVING
 
         stopping = asyncio.create_task(stack.pop_all().aclose())
-        assert (await watch.read()).closing.reason == StreamClosing.DRAINING  # type: ignore[union-attr]
-        assert await watch.read() is grpc.aio.EOF
-        assert await watch.code() is grpc.StatusCode.OK
-        assert [answer.status async for answer in health] in ([NOT_SERVING], [])
-        # Not held up by the watch of the health, far below the grace.
+        assert [message.closing.reason async for message in watch] == [StreamClosing.DRAINING]
+        assert [answer.status async for answer in health] == [NOT_SERVING]
+        # Far below the grace: no watch of the health holds it up.
         await asyncio.wait_for(stopping, 10)
         await channel.close()
 
