@@ -137,7 +137,7 @@ def postgres_error(sqlstate: str) -> asyncpg.PostgresError:
 
 
 def through_sqlalchemy(cause: Exception) -> sqlalchemy.exc.DBAPIError:
-    adapted = AsyncAdapt_asyncpg_dbapi.Error("secret", cause)  # type: ignore[no-untyped-call]
+    adapted = AsyncAdapt_asyncpg_dbapi.Error("secret", cause)
     return sqlalchemy.exc.DBAPIError("SELECT secret", None, adapted)
 
 

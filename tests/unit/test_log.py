@@ -69,9 +69,12 @@ def test_an_exception_is_shown_with_its_stack_but_no_variables(
     capsys: pytest.CaptureFixture[str], log_format: str
 ) -> None:
     configure_logging(Settings.model_validate({"log_format": log_format}), "server")
-    password = "hunter" + "2"
-    try:
+
+    def fail(password: str) -> None:
         raise ValueError(len(password))
+
+    try:
+        fail("hunter" + "2")
     except ValueError:
         structlog.get_logger().exception("failed")
 
