@@ -31,6 +31,7 @@ class Service:
         return own is not getattr(self.servicer_base, method.name)
 
 
+@cache
 def path(method: MethodDescriptor) -> str:
     """The name of an RPC as callers write it: `taskflow.v1.TaskService/CreateTask`."""
     return f"{method.containing_service.full_name}/{method.name}"

@@ -10,7 +10,7 @@
 8. the servicer
 
 All of it is put around a method once, when the server is built, and not by gRPC's interceptors, which run
-anew for every call. Health and reflection are outside of it: they belong to no tenant, and must answer
+anew for every call and cost more CPU. Health and reflection are outside of it: they belong to no tenant, and must answer
 when everything else is at its limit.
 """
 

@@ -29,7 +29,7 @@ async def serving(app: App, servicers: Sequence[object], drain: Drain) -> AsyncI
     answers UNIMPLEMENTED.
     """
     settings = app.settings
-    health_servicer = Health([service.name for service in services()], drain)
+    health_servicer = Health(service.name for service in services())
     server = build_server(settings, servicers, health_servicer)
     host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
     port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
