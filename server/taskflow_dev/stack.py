@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from taskflow_dev.program import Program
 
 # Server and workers finish what they are at for up to 20 s (TASKFLOW_DRAIN_GRACE, TASKFLOW_WORKER_DRAIN_GRACE).
 STOP_SECONDS = 25.0
+POLL_SECONDS = 0.1  # Python takes its time to import
 # The lanes of a worker each: work that can't wait never waits behind other work.
 WORKER_LANES = (("critical",), ("high", "normal", "low"))
 
@@ -62,7 +63,7 @@ class Stack:
                 f"server-{number}" if several else "server",
                 "server",
                 environment={"TASKFLOW_GRPC_HOST": LOOPBACK, "TASKFLOW_GRPC_PORT": str(port)},
-                port=port,
+                is_ready=partial(is_open, port),
             )
             for number, port in enumerate(self.server_ports, start=1)
         ]
@@ -70,21 +71,37 @@ class Stack:
     def workers(self) -> list[Program]:
         imports = [word for module in self.options.imports for word in ("--import", module)]
         return [
-            self._command(f"worker-{lanes[0]}", "worker", "--lanes", ",".join(lanes), *imports)
+            self._command(
+                f"worker-{lanes[0]}",
+                *("worker", "--lanes", ",".join(lanes), *imports),
+                is_ready=self._have_workers_signed_in,
+            )
             for lanes in WORKER_LANES
         ]
 
     def scheduler(self) -> Program:
         return self._command("scheduler", "scheduler")
 
+    def _have_workers_signed_in(self) -> bool:
+        # The sessions of an earlier life may look alive until their lease ends.
+        signed_in = self.postgres.query(
+            "SELECT count(*) FROM worker_sessions WHERE ended_at IS NULL AND started_at > pg_postmaster_start_time()"
+        )
+        return int(signed_in) >= len(WORKER_LANES)
+
     def _command(
-        self, name: str, *words: str, environment: Mapping[str, str] | None = None, port: int | None = None
+        self,
+        name: str,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        is_ready: Callable[[], bool] = lambda: True,
     ) -> Program:
         return Program(
             name=name,
             command=(sys.executable, "-m", "taskflow_cli", *words),
             environment={**self.environment, **(environment or {})},
-            is_ready=partial(is_open, port) if port else lambda: True,
+            is_ready=is_ready,
+            poll_seconds=POLL_SECONDS,
             stop_seconds=STOP_SECONDS,
         )
 
