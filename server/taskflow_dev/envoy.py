@@ -64,6 +64,7 @@ class Envoy:
         cluster["load_assignment"]["endpoints"] = [
             {"lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in self.server_ports]}
         ]
+        cluster["health_checks"][0]["no_traffic_interval"] = "0.1s"  # so that a start is not kept waiting
         self._configuration.write_text(yaml.safe_dump(configuration, sort_keys=False))
 
     @property
