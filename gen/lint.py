@@ -22,13 +22,23 @@ def buf(*arguments: str | Path) -> None:
 
 
 def published_contract() -> bytes | None:
-    """The descriptor set on main; None in a clone without main."""
+    """The descriptor set on main, where this branch left it; None in a clone without main.
+
+    What main gained since is not broken by a branch that has not seen it. A shallow clone may not know where that was:
+    then main itself is compared with.
+    """
     for branch in BRANCHES:
-        show = ["git", "show", f"{branch}:{PUBLISHED}"]
-        shown = subprocess.run(show, cwd=ROOT, capture_output=True, check=False)
-        if shown.returncode == 0 and shown.stdout:
-            return shown.stdout
+        base = git("merge-base", "HEAD", branch).decode().strip() or branch
+        if published := git("show", f"{base}:{PUBLISHED}"):
+            return published
     return None
+
+
+def git(*arguments: str) -> bytes:
+    """What git prints; nothing if it does not know what was asked for."""
+    command = ["git", *arguments]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return finished.stdout if finished.returncode == 0 else b""
 
 
 def main() -> None:

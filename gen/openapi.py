@@ -39,14 +39,15 @@ def openapi(contract: Contract) -> str:
             for number, rule in enumerate(http_rules(contract, rpc)):
                 method = rule.WhichOneof("pattern")
                 path = re.sub(r"=[^}]*}", "}", getattr(rule, method))  # `{name=shelves/*}` is `{name}` here
+                comment = contract.comments[f"{name}.{rpc.name}"]
                 identity = f"{service.name}_{rpc.name}" + (f"_{number + 1}" if number else "")
                 paths.setdefault(path, {})[method] = {
                     "operationId": identity,
                     "tags": [service.name],
-                    **prose(contract.comments[f"{name}.{rpc.name}"]),
+                    **prose(comment),
                     **inputs(schemas, rpc, rule.body, path),
                     "responses": {
-                        "200": answer(schemas, rpc),
+                        "200": answer(schemas, rpc, comment),
                         "default": {"$ref": "#/components/responses/Error"},
                     },
                 }
@@ -150,17 +151,23 @@ def request_body(schemas: Schemas, request: str, body: str, bound: list[str]) ->
     return {"required": required or "required" in whole or must_choose, "content": content(JSON, schema)}
 
 
-def answer(schemas: Schemas, rpc: Any) -> dict[str, Any]:
+def answer(schemas: Schemas, rpc: Any, comment: str) -> dict[str, Any]:
     output = rpc.output_type.removeprefix(".")
-    comment = schemas.contract.comments[output].partition("\n\n")[0]
-    if output == HTTP_BODY and rpc.name.startswith("Stream"):
-        return {"description": "Server-Sent Events.", "content": content(SSE, {"type": "string"})}
     if output == HTTP_BODY:
-        return {"description": "A JSON document.", "content": content(JSON, {})}
+        return raw_answer(rpc, comment)
     schema = schemas.reference(output)
     if rpc.server_streaming:
         schema = {"type": "array", "items": schema}
-    return {"description": " ".join(comment.split()) or "Done.", "content": content(JSON, schema)}
+    what = "Done." if output in WELL_KNOWN else schemas.contract.comments[output].partition("\n\n")[0]
+    return {"description": " ".join(what.split()), "content": content(JSON, schema)}
+
+
+def raw_answer(rpc: Any, comment: str) -> dict[str, Any]:
+    """An HttpBody, which says only when it is sent what it is: before that, the comment of the RPC does."""
+    if rpc.name.startswith("Stream"):
+        return {"description": "Server-Sent Events.", "content": content(SSE, {"type": "string"})}
+    media_types = re.findall(r"`((?:application|image|text)/[a-z.+-]+)`", comment) or [JSON]
+    return {"description": "The document itself.", "content": {name: {"schema": {}} for name in media_types}}
 
 
 def content(media_type: str, schema: Schema) -> dict[str, Any]:

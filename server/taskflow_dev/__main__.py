@@ -66,6 +66,7 @@ def dev(
         if not _is_there(module):
             raise click.BadParameter(f"there is no module {module}", param_hint="--import")
     if ready_file:
+        ready_file.parent.mkdir(parents=True, exist_ok=True)
         ready_file.unlink(missing_ok=True)
     with _data_folder(data, ephemeral=ephemeral) as folder:
         options = Options(

@@ -28,8 +28,7 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
 
     async with open_app(settings, "server") as app, listening(app.feed):
-        # What it lacks is not built yet, and the frame says so.
-        tasks = TaskService(app)  # type: ignore[abstract]
+        tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
         async with serving(app, [tasks], Drain()):
             await _until_told_to_stop()
 

@@ -34,7 +34,7 @@ from taskflow_server.unimplemented import not_built
 from taskflow_server.validation import validate
 
 Behavior: TypeAlias = Callable[..., Any]
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 HANDLER_OF_SHAPE: dict[tuple[bool, bool], Callable[..., Handler]] = {
     (False, False): grpc.unary_unary_rpc_method_handler,
@@ -117,11 +117,14 @@ async def _accounted(method: MethodDescriptor, context: Context) -> AsyncGenerat
     call = Call(method, context)
     try:
         yield call
-    except (asyncio.CancelledError, grpc.aio.InternalError):
-        # The caller went away, or the server stops. gRPC says it with the second if a write was under
-        # way. Both must go on to gRPC: it leaks the call otherwise.
+    except asyncio.CancelledError:
+        # The caller went away, or the server stops. gRPC must hear of it, or it leaks the call.
         call.end(grpc.StatusCode.CANCELLED)
         raise
+    except grpc.aio.InternalError as error:
+        # The same, while a message was written. gRPC would log its own error with a stack trace.
+        call.end(grpc.StatusCode.CANCELLED)
+        raise asyncio.CancelledError from error
     except Exception as error:  # noqa: BLE001 - the one funnel: nothing goes past it
         await call.fail(error)
     else:

@@ -4,6 +4,9 @@ Each has `id:` (the resume token, which the browser sends back as `Last-Event-ID
 and `data:` (the message as JSON), as the HTML standard's section 9.2 has them.
 """
 
+import json
+from typing import Any
+
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 from taskflow_proto.v1 import task_service_pb2
@@ -23,5 +26,20 @@ def frame(message: task_service_pb2.WatchTaskResponse) -> HttpBody:
     kind = message.WhichOneof("message")
     if kind == "keep_alive":
         return HttpBody(data=b": keep-alive\n\n")
-    data = json_format.MessageToJson(message, indent=None, preserving_proto_field_name=True)
+    content = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    data = json.dumps(_whole_numbers(content), ensure_ascii=False, separators=(",", ":"))
     return HttpBody(data=f"id: {message.resume_token}\nevent: {kind}\ndata: {data}\n\n".encode())
+
+
+def _whole_numbers(value: Any) -> Any:
+    """The same JSON, with 30 for 30.0, as Envoy writes it."""
+    match value:
+        case dict():
+            return {key: _whole_numbers(member) for key, member in value.items()}
+        case list():
+            return [_whole_numbers(element) for element in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value

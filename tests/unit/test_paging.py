@@ -32,8 +32,7 @@ def order(text: str) -> Order:
 
 def sql(*clauses: sa.ColumnElement[Any]) -> str:
     return ", ".join(
-        str(clause.compile(dialect=postgresql.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
-        for clause in clauses
+        str(clause.compile(dialect=postgresql.dialect(paramstyle="named"))) for clause in clauses
     )
 
 

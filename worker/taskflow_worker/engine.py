@@ -241,6 +241,6 @@ def _started(task: Row) -> Announcement:
     return Announcement(task["id"])
 
 
-async def _not_through_arq(_ctx: dict[Any, Any], task_id: str, attempt: int) -> None:
+async def _not_through_arq(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:
     """Arq wants a function for each job name; the runs here go past it."""
-    raise RuntimeError(f"task {task_id} attempt {attempt} came through arq's own run loop")
+    raise RuntimeError(f"a job came through arq's own run loop: {args} {kwargs} {ctx}")

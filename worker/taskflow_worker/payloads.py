@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from taskflow_worker.outcome import InvalidPayload
@@ -32,27 +32,20 @@ WORDS = {
     "string_type": "must be text",
     "too_long": "must have at most {max_length} items",
     "too_short": "must have at least {min_length} items",
-    "union_tag_invalid": "must be one of {expected_tags}",
-    "union_tag_not_found": "is required",
     "value_error": "{error}",
 }
 
 
-def parse_payload(model: type[Model] | TypeAdapter[Model], payload: Any) -> Model:
+def parse_payload(model: type[Model], payload: Any) -> Model:
     """The payload as a `model`. Raises InvalidPayload, which is final and names each wrong field."""
-    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
     try:
-        return adapter.validate_python(payload)
+        return model.model_validate(payload)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)
         raise InvalidPayload("; ".join(_in_words(detail) for detail in wrong)) from None
 
 
 def _in_words(detail: ErrorDetails) -> str:
-    context = detail.get("ctx", {})
-    path = [str(part) for part in detail["loc"]]
-    if detail["type"].startswith("union_tag"):
-        path.append(str(context["discriminator"]).strip("'"))
     words = WORDS.get(detail["type"])
-    text = words.format(**context) if words else detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"{'.'.join(path) or 'payload'}: {text}"
+    text = words.format(**detail.get("ctx", {})) if words else detail["msg"][:1].lower() + detail["msg"][1:]
+    return f"{'.'.join(map(str, detail['loc'])) or 'payload'}: {text}"

@@ -1,0 +1,106 @@
+"""HTTP calls to addresses that callers choose, which must not reach the inside network.
+
+The address that is connected to is the address that was checked: a name is looked up once, and what it
+turns into later (DNS rebinding) has no effect. Proxies of the environment are not used, as they would look
+the name up anew.
+"""
+
+import asyncio
+import functools
+import ipaddress
+import socket
+import ssl
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+import httpx
+
+from taskflow_worker.outcome import Fail
+
+Address = IPv4Address | IPv6Address
+
+# Prefixes under which IPv6 carries an IPv4 address in its last 32 bits: NAT64 and IPv4-compatible.
+IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+
+
+class AddressRefused(Fail):
+    """The call would reach a private, loopback, link-local or other special address."""
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """Looks up the host, refuses what is not public unless `allow_private`, and connects to the checked address.
+
+    The Host header, the TLS server name and the check of the certificate stay those of the URL.
+    """
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.raw_host.decode("ascii")
+        addresses = await look_up(host)
+        if not self._allow_private:
+            addresses = [address for address in addresses if is_public(address)]
+        if not addresses:
+            raise AddressRefused(
+                f"{host} has no public address; private ones are refused (TASKFLOW_HTTP_ALLOW_PRIVATE)"
+            )
+        for address in addresses[:-1]:
+            try:
+                return await self._send(request, host, address)
+            except httpx.ConnectError:
+                continue  # nothing was sent; the next address may answer
+        return await self._send(request, host, addresses[-1])
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _send(self, request: httpx.Request, host: str, address: Address) -> httpx.Response:
+        # A copy: redirects are relative to the URL of the original.
+        pinned = httpx.Request(
+            method=request.method,
+            url=request.url.copy_with(host=str(address)),
+            headers=request.headers,  # with Host, which the client has set
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": host},
+        )
+        return await self._transport.handle_async_request(pinned)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # Reading the certificates takes longer than a call in the same town.
+    return httpx.create_ssl_context()
+
+
+async def look_up(host: str) -> Sequence[Address]:
+    """The addresses of a host, in the order to try them. Raises httpx.ConnectError if there are none."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpx.ConnectError(f"cannot look up {host}: {error}") from error
+    # Without the scope of a link-local address, which is refused or reached by the default interface.
+    return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address belongs to the public internet, whatever form it is written in."""
+    if isinstance(address, IPv6Address):
+        inside = _ipv4_inside(address)
+        if inside is not None:
+            return is_public(inside)
+        if address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if any(address in network for network in IPV4_INSIDE):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
