@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
@@ -167,7 +166,9 @@ class TaskFlow:
 
     async def retry(self, task: Task | str, reason: str = "") -> Task:
         """Put a failed or cancelled task back into its queue, with its attempts counted anew."""
-        return await self._call(self._stub.RetryTask, calls.RetryTaskRequest(task_id=_id(task), reason=reason))
+        return await self._call(
+            self._stub.RetryTask, calls.RetryTaskRequest(task_id=_id(task), reason=reason)
+        )
 
     async def wait(self, task: Task | str, timeout: float | None = None) -> Task:  # noqa: ASYNC109 - ends a call of the service
         """The task once it is final. Raises TimeoutError if it is not within `timeout` seconds."""
@@ -263,7 +264,9 @@ class TaskFlow:
             for task_type in page.task_types:
                 yield task_type
 
-    async def _pages(self, method: "grpc.aio.UnaryUnaryMultiCallable[Any, Page]", request: Any) -> AsyncIterator[Page]:
+    async def _pages(
+        self, method: "grpc.aio.UnaryUnaryMultiCallable[Any, Page]", request: Any
+    ) -> AsyncIterator[Page]:
         while True:
             page = await self._call(method, request)
             yield page

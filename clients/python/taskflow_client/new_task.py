@@ -69,7 +69,7 @@ class NewTask:
         task = task_pb2.Task(
             name=self.name,
             task_type=self.task_type,
-            priority=task_pb2.Task.Priority.Value(self.priority or "PRIORITY_UNSPECIFIED"),
+            priority=self.priority,
             queue=self.queue,
             # As text: a Struct has doubles only.
             payload_json=json.dumps(dict(self.payload or {}), ensure_ascii=False, allow_nan=False),
@@ -104,8 +104,8 @@ def _unique_key(key: UniqueKey | str | None) -> task_pb2.UniqueKey | None:
         key = UniqueKey(key)
     return task_pb2.UniqueKey(
         key=key.key,
-        scope=task_pb2.UniqueKey.Scope.Value(key.scope),
-        on_conflict=task_pb2.UniqueKey.OnConflict.Value(key.on_conflict),
+        scope=key.scope,
+        on_conflict=key.on_conflict,
     )
 
 
