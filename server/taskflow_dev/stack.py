@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import taskflow_core
-
 from taskflow_dev import envoy, postgres, valkey
 from taskflow_dev.ports import LOOPBACK, free_port, is_free, is_open
 from taskflow_dev.program import Program

@@ -5,8 +5,9 @@ import pkgutil
 from dataclasses import dataclass
 from functools import cache
 
-import taskflow_proto.v1
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+import taskflow_proto.v1
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from taskflow_core.app import App
 
+from taskflow_core.app import App
 from taskflow_server.calls import Context
 
 log = structlog.get_logger()

@@ -24,8 +24,8 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from taskflow_core.settings import Settings
 
+from taskflow_core.settings import Settings
 from taskflow_server.auth import authenticate
 from taskflow_server.calls import Call, Context
 from taskflow_server.limits import Limit

@@ -9,9 +9,9 @@ import structlog
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from taskflow_core.app import App
 from taskflow_core.settings import Settings
-
 from taskflow_server.contract import Service, services
 from taskflow_server.drain import Drain
 from taskflow_server.health import Health, keep_health

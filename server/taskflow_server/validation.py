@@ -2,6 +2,7 @@
 
 from google.protobuf.message import Message
 from protovalidate import FieldPathElementPb, ValidationError, Validator, Violation
+
 from taskflow_core.errors import FieldError, InvalidArgument
 
 _validator = Validator()

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from grpc_status import rpc_status
 from structlog.testing import capture_logs
+
 from taskflow_core.errors import NotFound
 from taskflow_core.settings import Settings
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc

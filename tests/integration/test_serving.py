@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from structlog.testing import capture_logs
+
 from taskflow_core.app import App, open_app
 from taskflow_core.settings import Settings
 from taskflow_dev.postgres import running_postgres

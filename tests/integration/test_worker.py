@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from arq import Worker as ArqWorker
 from arq.worker import func
+
 from support.tasks import TENANT, kinds_of, new_task, status_of
 from taskflow_core.app import App, listening, open_app
 from taskflow_core.queue import RUN_TASK, Lane, lanes

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+
 from taskflow_core.batching import Batcher
 from taskflow_core.errors import Unavailable
 

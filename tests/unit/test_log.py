@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+
 from taskflow_core.log import configure_logging
 from taskflow_core.settings import Settings
 

@@ -1,7 +1,6 @@
 """What the author of a handler touches. `taskflow worker --import my_handlers` serves what is marked here."""
 
 from taskflow_core.retry import RetryPolicy
-
 from taskflow_worker.context import TaskContext
 from taskflow_worker.outcome import Fail, InvalidPayload, Retry
 from taskflow_worker.payloads import parse_payload

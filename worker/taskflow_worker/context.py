@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar, overload
 
 from taskflow_core.progress import Progress
 from taskflow_core.settings import Settings
-
 from taskflow_worker.processes import ProcessPool
 
 Item = TypeVar("Item")

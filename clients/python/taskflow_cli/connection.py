@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 from rich.console import Console
 from rich.markup import escape
+
 from taskflow_client import ApiError, TaskFlow, Unavailable
 
 TASK_ENDED_BADLY = 1

@@ -6,9 +6,9 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from taskflow_client import Event, Finished, Snapshot, Task, TaskEvent, Update
 
 from taskflow_cli.show import coloured, detail, print_json
+from taskflow_client import Event, Finished, Snapshot, Task, TaskEvent, Update
 
 # These stay on the screen, above the bars.
 TOLD = frozenset(

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
 from taskflow_client import Task, TaskAttempt, TaskEvent, TaskType
 
 COLOURS = {

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
-from taskflow_client import RetryPolicy, Task, TaskCancelled, TaskEndedBadly, TaskFlow
 
 from taskflow_cli.arguments import JsonObject, Length, Time
 from taskflow_cli.connection import TASK_ENDED_BADLY, calls_taskflow, tell
@@ -21,6 +20,7 @@ from taskflow_cli.show import (
     print_tasks,
     print_value,
 )
+from taskflow_client import RetryPolicy, Task, TaskCancelled, TaskEndedBadly, TaskFlow
 
 EXIT_STATUS = """Exit status: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the service refused,
 could not be reached, or did not finish in time."""

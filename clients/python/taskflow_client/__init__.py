@@ -1,7 +1,5 @@
 """TaskFlow from Python: submit work, wait for it, watch it live."""
 
-from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
-
 from taskflow_client.client import TaskFlow
 from taskflow_client.errors import (
     Aborted,
@@ -25,6 +23,7 @@ from taskflow_client.errors import (
 )
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
 
 __all__ = [
     "Aborted",

@@ -9,15 +9,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from taskflow_proto.v1 import task_service_pb2 as calls
-from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
-from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 
 from taskflow_client.backoff import Backoff
 from taskflow_client.channel import open_channel
 from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc_error, from_status, may_pass
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.watching import Update, follow
+from taskflow_proto.v1 import task_service_pb2 as calls
+from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
+from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")

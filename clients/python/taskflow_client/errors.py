@@ -8,6 +8,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 from google.rpc.status_pb2 import Status
+
 from taskflow_proto.v1.task_pb2 import Task
 
 STATUS_TRAILER = "grpc-status-details-bin"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from taskflow_proto.v1 import retry_policy_pb2, task_pb2
 from taskflow_proto.v1.task_service_pb2 import CreateTaskRequest
 

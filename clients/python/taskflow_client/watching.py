@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import grpc
-from taskflow_proto.v1.task_pb2 import Task, TaskEvent
-from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskResponse
 
 from taskflow_client.backoff import Backoff
 from taskflow_client.errors import ApiError, NotFound, Unavailable, from_rpc_error, may_pass
+from taskflow_proto.v1.task_pb2 import Task, TaskEvent
+from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskResponse
 
 Stream: TypeAlias = grpc.aio.UnaryStreamCall[object, WatchTaskResponse]
 

@@ -21,8 +21,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from taskflow_core.settings import Settings
 
+from taskflow_core.settings import Settings
 from taskflow_worker.context import TaskContext
 from taskflow_worker.outcome import Fail
 from taskflow_worker.payloads import parse_payload
