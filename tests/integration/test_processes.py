@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 import pytest
-from support import cpu_work
 
+from support import cpu_work
 from taskflow_core.progress import Progress
 from taskflow_worker.processes import ProcessDied, ProcessPool, report_progress
 

@@ -4,8 +4,8 @@ import asyncio
 import math
 
 import pytest
-from support.contexts import make_context
 
+from support.contexts import make_context
 from taskflow_core.progress import Progress
 from taskflow_worker.registry import Handler
 from taskflow_worker.threads import run_in_thread

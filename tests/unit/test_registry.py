@@ -8,8 +8,8 @@ import threading
 from types import ModuleType
 
 import pytest
-from support.contexts import make_context
 
+from support.contexts import make_context
 from taskflow_worker import RetryPolicy, register_task_handler
 from taskflow_worker.registry import Handler, RegistrationError, Registry, load_registry
 

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+
 from taskflow_cli.follow import follow_in_lines, follow_with_bar, progress_bars
 from taskflow_cli.show import coloured, took
 from taskflow_client import RetryPolicy, Task, TaskEndedBadly, TaskFlow
