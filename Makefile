@@ -17,7 +17,7 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TaskFlow needs Python 3.11 or newer: make PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -46,6 +46,15 @@ test: $(READY) ## all tests
 
 test-unit: $(READY) ## the tests that do no I/O
 	@$(BIN)/python -m pytest tests/unit
+
+demo: $(READY) ## the whole of TaskFlow in half a minute; leaves nothing running
+	@$(BIN)/python clients/python/examples/demo.py
+
+up: $(READY) ## keep everything running on this machine, until Ctrl-C
+	@$(BIN)/python -m taskflow_cli dev
+
+bench: $(READY) ## measure throughput, latency and idle cost on this machine
+	@$(BIN)/python tests/benchmarks
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from contract import ERROR_TYPES, ROOT, own_files, protoc
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from contract import ERROR_TYPES, ROOT, own_files, protoc
 
 GO = ROOT / "gen/go"
 TYPESCRIPT = ROOT / "gen/typescript"

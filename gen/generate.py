@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from contract import ERROR_TYPES, VALIDATE, Contract, compile_contract, own_files, protoc
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from openapi import openapi
 
 from clients import MissingToolError, write_go, write_typescript
+from contract import ERROR_TYPES, VALIDATE, Contract, compile_contract, own_files, protoc
+from openapi import openapi
 
 GEN = Path(__file__).parent
 # The start of `from taskflow.v1 import ...` and of `from buf.validate import ...`, as protoc writes them.

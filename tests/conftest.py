@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+
 from taskflow_dev.postgres import Postgres, running_postgres
 from taskflow_dev.valkey import DATABASES, Valkey, running_valkey
 

@@ -32,7 +32,7 @@ class Batcher(Generic[Item, Answer]):
     ) -> None:
         self._flush = flush
         self._limit = limit
-        self._writers = writers
+        self._idle_writers = writers
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -44,7 +44,7 @@ class Batcher(Generic[Item, Answer]):
         """Hand an item over without waiting; the future has its answer."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._flushes) < self._writers:
+        if self._idle_writers:
             # A task starts on the loop's next turn, so all that is submitted in this one joins it.
             self._start_flush()
         return future
@@ -55,15 +55,20 @@ class Batcher(Generic[Item, Answer]):
             await asyncio.wait(self._flushes)
 
     def _start_flush(self) -> None:
+        self._idle_writers -= 1
         task = asyncio.create_task(self._flush_waiting())
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
 
     async def _flush_waiting(self) -> None:
-        while self._waiting:
-            batch = self._waiting[: self._limit]
-            del self._waiting[: self._limit]
-            await self._flush_or_split(batch)
+        try:
+            while self._waiting:
+                batch = self._waiting[: self._limit]
+                del self._waiting[: self._limit]
+                await self._flush_or_split(batch)
+        finally:
+            # In the same step that saw nothing waiting: an item that comes next finds this writer idle.
+            self._idle_writers += 1
 
     async def _flush_or_split(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:

@@ -108,7 +108,9 @@ async def _start(stack: Stack, databases: Supervisor, processes: Supervisor) -> 
         await databases.start(stack.postgres.program(), stack.valkey.program())
         if not await asyncio.to_thread(stack.postgres.has_database):
             await asyncio.to_thread(stack.postgres.create_database)
-        await processes.run(stack.migrate())
+        if not await asyncio.to_thread(stack.is_migrated):
+            await processes.run(stack.migrate())
+            await asyncio.to_thread(stack.note_migration)
         await processes.start(*stack.servers(), *stack.workers(), stack.scheduler())
 
     await asyncio.gather(start_in_order(), processes.start(stack.envoy.program()))

@@ -22,7 +22,7 @@ from taskflow_dev.wheels import folder_of
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ACCESS_LOG = (
-    "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %GRPC_STATUS% %DURATION%ms"
+    "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %DURATION%ms"
     " %RESPONSE_CODE_DETAILS% %REQ(X-REQUEST-ID)%\n"
 )
 
@@ -64,6 +64,7 @@ class Envoy:
         cluster["load_assignment"]["endpoints"] = [
             {"lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in self.server_ports]}
         ]
+        cluster["health_checks"][0]["no_traffic_interval"] = "0.1s"  # so that a start is not kept waiting
         self._configuration.write_text(yaml.safe_dump(configuration, sort_keys=False))
 
     @property

@@ -72,8 +72,11 @@ class Postgres:
         self._run_client("dropdb", "--force", name)
 
     def has_database(self, name: str = DATABASE) -> bool:
-        query = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"  # noqa: S608 - a name of ours
-        return self._run_client("psql", "-XAtc", query, "postgres").strip() == "1"
+        return self.query(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'", "postgres") == "1"  # noqa: S608
+
+    def query(self, statement: str, database: str = DATABASE) -> str:
+        """Returns the one value that a statement answers with, as text."""
+        return self._run_client("psql", "-XAtc", statement, database).strip()
 
     @property
     def _data(self) -> Path:

@@ -38,7 +38,8 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     user: tuple[int, int] | None = None  # user id and group id, where not ours
     stop_signal: signal.Signals = signal.SIGTERM
-    start_seconds: float = 30
+    start_seconds: float = 60
+    poll_seconds: float = POLL_SECONDS  # between two looks whether it is ready
     stop_seconds: float = 30
 
     def launch_command(self) -> list[str]:
@@ -80,11 +81,11 @@ def running(program: Program, folder: Path) -> Iterator[subprocess.Popen[bytes]]
         forget(program, folder)
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], *, seconds: float, poll_seconds: float = POLL_SECONDS) -> bool:
     """Waits for what can only be asked for; says whether it came in time."""
     deadline = time.monotonic() + seconds
     while not (came := condition()) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return came
 
 

@@ -94,7 +94,9 @@ class Supervisor:
         def is_decided() -> bool:
             return self._stopping.is_set() or process.returncode is not None or program.is_ready()
 
-        decided = await asyncio.to_thread(wait_until, is_decided, seconds=program.start_seconds)
+        decided = await asyncio.to_thread(
+            wait_until, is_decided, seconds=program.start_seconds, poll_seconds=program.poll_seconds
+        )
         if process.returncode is not None:
             raise NotStartedError(f"{program.name} {_ending(process.returncode)} before it was ready")
         if not decided:

@@ -6,6 +6,7 @@ import signal
 
 import click
 import uvloop
+
 from taskflow_core.app import listening, open_app
 from taskflow_core.log import configure_logging
 from taskflow_core.settings import Settings

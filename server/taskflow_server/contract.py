@@ -5,8 +5,9 @@ import pkgutil
 from dataclasses import dataclass
 from functools import cache
 
-import taskflow_proto.v1
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+import taskflow_proto.v1
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Service:
         return own is not getattr(self.servicer_base, method.name)
 
 
+@cache
 def path(method: MethodDescriptor) -> str:
     """The name of an RPC as callers write it: `taskflow.v1.TaskService/CreateTask`."""
     return f"{method.containing_service.full_name}/{method.name}"

@@ -18,6 +18,7 @@ from google.rpc.error_details_pb2 import (
     RetryInfo,
 )
 from google.rpc.status_pb2 import Status
+
 from taskflow_core.errors import InvalidArgument, TaskFlowError, Unavailable
 
 DOMAIN = "taskflow"

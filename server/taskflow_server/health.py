@@ -1,49 +1,75 @@
 """Whether this server can serve, for Envoy, Kubernetes and clients that balance by themselves."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+import grpc
 import structlog
-from grpc_health.v1 import health
+from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from taskflow_core.app import App
 
+from taskflow_core.app import App
 from taskflow_server.calls import Context
-from taskflow_server.drain import Drain
 
 log = structlog.get_logger()
 
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
+SERVICE_UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
 
 # One failed probe is a hiccup, this many in a row an outage.
 FAILURES = 3
 PROBE_TIMEOUT = 5.0
 
 
-class Health(health.aio.HealthServicer):
-    """grpc.health.v1, with watches that end when the server stops instead of holding it up."""
+class Health(health_pb2_grpc.HealthServicer):
+    """grpc.health.v1. All services have the same status, as they need the same things.
 
-    def __init__(self, names: Iterable[str], drain: Drain) -> None:
-        super().__init__()
-        self._names = ("", *names)
-        self._drain = drain
+    Unlike those of grpc's own servicer, watches end when the server stops, instead of holding it up.
+    """
 
-    async def say(self, status: int) -> None:
-        """Set the status of the whole server and of each service."""
-        for name in self._names:
-            await self.set(name, status)
+    def __init__(self, services: Iterable[str]) -> None:
+        self._names = frozenset(("", *services))
+        self._status: int = SERVING
+        self._stopping = False
+        self._changed = asyncio.Event()
 
-    async def Watch(self, request: HealthCheckRequest, context: Context) -> None:
-        watching = asyncio.ensure_future(super().Watch(request, context))
-        draining = asyncio.ensure_future(self._drain.started.wait())
-        try:
-            await asyncio.wait((watching, draining), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for part in (watching, draining):
-                part.cancel()
-            await asyncio.gather(watching, draining, return_exceptions=True)
+    def say(self, status: int) -> None:
+        """Set the status, for good once the server stops."""
+        if status != self._status and not self._stopping:
+            self._status = status
+            self._wake_watches()
+
+    async def enter_graceful_shutdown(self) -> None:
+        """Say NOT_SERVING, and nothing after it."""
+        self._status = NOT_SERVING
+        self._stopping = True
+        self._wake_watches()
+
+    async def Check(self, request: HealthCheckRequest, context: Context) -> HealthCheckResponse:
+        if request.service not in self._names:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return HealthCheckResponse(status=self._status)
+
+    async def Watch(
+        self, request: HealthCheckRequest, _: Context
+    ) -> AsyncGenerator[HealthCheckResponse, None]:
+        said: int | None = None
+        while True:
+            # Taken together and before the message is sent, as they may change meanwhile.
+            changed, stopping = self._changed, self._stopping
+            status = self._status if request.service in self._names else SERVICE_UNKNOWN
+            if status != said:
+                yield HealthCheckResponse(status=status)
+                said = status
+            if stopping:
+                return
+            await changed.wait()
+
+    def _wake_watches(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 @dataclass
@@ -82,5 +108,5 @@ async def keep_health(app: App, servicer: Health) -> None:
     redis = Probe("redis", app.queue.redis.ping)
     while True:
         await asyncio.gather(postgres.run(), redis.run())
-        await servicer.say(NOT_SERVING if postgres.is_down else SERVING)
+        servicer.say(NOT_SERVING if postgres.is_down else SERVING)
         await asyncio.sleep(app.settings.health_interval)

@@ -10,7 +10,7 @@
 8. the servicer
 
 All of it is put around a method once, when the server is built, and not by gRPC's interceptors, which run
-anew for every call. Health and reflection are outside of it: they belong to no tenant, and must answer
+anew for every call and cost more CPU. Health and reflection are outside of it: they belong to no tenant, and must answer
 when everything else is at its limit.
 """
 
@@ -24,9 +24,9 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.settings import Settings
-
 from taskflow_server.auth import authenticate
 from taskflow_server.calls import Call, Context
 from taskflow_server.limits import Limit

@@ -7,11 +7,11 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
 from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
-
 from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task

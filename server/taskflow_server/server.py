@@ -9,9 +9,9 @@ import structlog
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from taskflow_core.app import App
 from taskflow_core.settings import Settings
-
 from taskflow_server.contract import Service, services
 from taskflow_server.drain import Drain
 from taskflow_server.health import Health, keep_health
@@ -29,7 +29,7 @@ async def serving(app: App, servicers: Sequence[object], drain: Drain) -> AsyncI
     answers UNIMPLEMENTED.
     """
     settings = app.settings
-    health_servicer = Health([service.name for service in services()], drain)
+    health_servicer = Health(service.name for service in services())
     server = build_server(settings, servicers, health_servicer)
     host = f"[{settings.grpc_host}]" if ":" in settings.grpc_host else settings.grpc_host
     port = server.add_insecure_port(f"{host}:{settings.grpc_port}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
+
 from taskflow_proto.v1 import task_service_pb2
 
 # Milliseconds after which the browser reconnects.

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
+
 from taskflow_core.errors import InvalidArgument
 
 # Each level of a Struct is three levels of messages, and readers of messages stop at 100.

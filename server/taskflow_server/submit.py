@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from taskflow_core.app import App
 from taskflow_core.errors import TaskFlowError
 from taskflow_proto.v1.task_service_pb2 import SubmitTasksRequest, SubmitTasksResponse
-
 from taskflow_server import pack, unpack
 from taskflow_server.auth import Principal
 from taskflow_server.errors import to_status

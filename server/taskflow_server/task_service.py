@@ -7,12 +7,12 @@ from uuid import UUID
 
 import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
+
 from taskflow_core.app import App
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.states import TASK_FINAL, TaskStatus
 from taskflow_core.tasks.read import PageRequest, get_result, get_task
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
-
 from taskflow_server import pack, sse, unpack
 from taskflow_server.auth import current_principal
 from taskflow_server.options import call_options

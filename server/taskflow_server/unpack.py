@@ -6,12 +6,12 @@ from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.payloads import check_payload, payload_text
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.create import NewTask, UniqueKey
 from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
-
 from taskflow_server.auth import Principal
 from taskflow_server.structs import fields_of
 

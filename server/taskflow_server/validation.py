@@ -7,6 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 from protovalidate import FieldPathElementPb, ValidationError, Validator, Violation
+
 from taskflow_core.errors import FieldError, InvalidArgument
 
 _validator = Validator()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from taskflow_dev.ports import free_port
 from taskflow_dev.program import Program, running
 

@@ -15,6 +15,7 @@ from typing import IO
 import httpx
 import psutil
 import pytest
+
 from taskflow_dev.ports import LOOPBACK, is_open
 from taskflow_dev.program import wait_until
 

@@ -15,6 +15,7 @@ from google.api import httpbody_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+
 from taskflow_dev.envoy import Envoy, running_envoy
 from taskflow_dev.ports import LOOPBACK, free_port
 from taskflow_dev.program import wait_until

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from taskflow_core.app import App, listening, open_app
 from taskflow_core.settings import Settings
 

@@ -6,6 +6,7 @@ import asyncpg
 import psutil
 import pytest
 import redis
+
 from taskflow_dev.postgres import Postgres, running_postgres
 from taskflow_dev.valkey import Valkey, running_valkey
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
+
 from taskflow_core import filters
 from taskflow_core.filters import FilterField, compile_filter, matcher
 from taskflow_core.paging import PageTokens, parse_order

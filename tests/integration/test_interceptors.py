@@ -12,12 +12,12 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from grpc_status import rpc_status
 from structlog.testing import capture_logs
+
 from taskflow_core.errors import NotFound
 from taskflow_core.settings import Settings
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from taskflow_proto.v1.task_service_pb2 import WatchTaskResponse
 from taskflow_server.auth import current_principal
-from taskflow_server.drain import Drain
 from taskflow_server.health import Health
 from taskflow_server.options import call_options
 from taskflow_server.server import build_server
@@ -84,7 +84,7 @@ class StageThatChecksItself(Stage):
 
 @asynccontextmanager
 async def connected(stage: Stage, **settings: Any) -> AsyncIterator[grpc.aio.Channel]:
-    server = build_server(Settings(**settings), [stage], Health([], Drain()))
+    server = build_server(Settings(**settings), [stage], Health([]))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from structlog.testing import capture_logs
+
 from taskflow_core.app import App, open_app
 from taskflow_core.settings import Settings
 from taskflow_dev.postgres import running_postgres
@@ -56,9 +57,13 @@ def settings(database_url: str, redis_url: str) -> Settings:
     )
 
 
+def health_of(channel: grpc.aio.Channel) -> Any:
+    return health_pb2_grpc.HealthStub(channel)
+
+
 async def status(channel: grpc.aio.Channel, service: str = "") -> int:
     request = health_pb2.HealthCheckRequest(service=service)
-    answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+    answer = await health_of(channel).Check(request)
     return int(answer.status)
 
 
@@ -70,9 +75,8 @@ async def test_a_server_serves_each_service_of_the_contract_and_tells_what_it_ha
         names = [service.name for service in services()]
         assert [await status(channel, name) for name in ["", *names]] == [SERVING] * (len(names) + 1)
 
-        call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
-            iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-        )
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type] # typed for sync
+        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
         answer = await call.read()
         assert {service.name for service in answer.list_services_response.service} == {
             *names,
@@ -87,19 +91,16 @@ async def test_a_draining_server_says_so_and_lets_streams_end_themselves(app: Ap
         watcher = Watcher(drain)  # type: ignore[abstract]
         port = await stack.enter_async_context(serving(app, [watcher], drain))
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-        watch = task_service_pb2_grpc.TaskServiceStub(channel).WatchTask(
-            task_service_pb2.WatchTaskRequest(task_id=TASK_ID)
-        )
-        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        await watch.read()
-        assert (await health.read()).status == SERVING
+        request = task_service_pb2.WatchTaskRequest(task_id=TASK_ID)
+        watch = aiter(task_service_pb2_grpc.TaskServiceStub(channel).WatchTask(request))
+        health = aiter(health_of(channel).Watch(health_pb2.HealthCheckRequest()))
+        assert (await anext(watch)).resume_token == "1"
+        assert (await anext(health)).status == SERVING
 
         stopping = asyncio.create_task(stack.pop_all().aclose())
-        assert (await watch.read()).closing.reason == StreamClosing.DRAINING  # type: ignore[union-attr]
-        assert await watch.read() is grpc.aio.EOF
-        assert await watch.code() is grpc.StatusCode.OK
-        assert [answer.status async for answer in health] in ([NOT_SERVING], [])
-        # Not held up by the watch of the health, far below the grace.
+        assert [message.closing.reason async for message in watch] == [StreamClosing.DRAINING]
+        assert [answer.status async for answer in health] == [NOT_SERVING]
+        # Far below the grace: no watch of the health holds it up.
         await asyncio.wait_for(stopping, 10)
         await channel.close()
 
@@ -112,7 +113,7 @@ async def test_a_lost_database_turns_calls_away_until_it_is_back(redis_url: str,
         app = await stack.enter_async_context(open_app(settings(postgres.url(), redis_url), "server"))
         port = await stack.enter_async_context(serving(app, [], Drain()))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        watch = health_of(channel).Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == SERVING
 
         await asyncio.to_thread(first.close)

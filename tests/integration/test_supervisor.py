@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from taskflow_dev.log import Log
 from taskflow_dev.program import NotStartedError, Program, remember, stop_leftovers, wait_until
 from taskflow_dev.supervisor import Supervisor

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+
 from support.tasks import (
     TENANT,
     claim_by_hand,

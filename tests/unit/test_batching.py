@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+
 from taskflow_core.batching import Batcher
 from taskflow_core.errors import Unavailable
 
@@ -104,3 +105,14 @@ async def test_drain_waits_for_everything_handed_over():
     futures = [batcher.put(item) for item in range(3)]
     await batcher.drain()
     assert all(future.done() for future in futures)
+
+
+async def test_an_item_handed_over_just_as_a_flush_ends_is_not_forgotten():
+    async def flush(items: Sequence[int]) -> list[int | Exception]:
+        return list(items)
+
+    batcher = Batcher(flush, writers=1)
+    for _ in range(20):
+        # The next item comes in the very step in which the caller of the last one wakes up.
+        async with asyncio.timeout(5):
+            assert await batcher.submit(1) == 1

@@ -13,6 +13,7 @@ import click
 import jsonschema
 import pytest
 import yaml
+
 from taskflow_core.settings import Settings
 
 ROOT = Path(__file__).parents[2]

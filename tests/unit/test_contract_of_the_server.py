@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from taskflow_core.settings import Settings
 from taskflow_proto.v1 import task_service_pb2_grpc
 from taskflow_server.contract import Service, services

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
+
 from taskflow_core.settings import Settings
 from taskflow_dev.envoy import load_configuration, transcoder, validate
 from taskflow_proto.v1 import errors_pb2

@@ -18,6 +18,7 @@ from google.rpc.error_details_pb2 import (
 )
 from google.rpc.status_pb2 import Status
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+
 from taskflow_core.errors import (
     FieldError,
     InvalidArgument,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
+
 from taskflow_core import filters
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.filters import FilterField, compile_filter, matcher, parse

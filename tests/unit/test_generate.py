@@ -2,8 +2,9 @@ import re
 from pathlib import Path
 
 import pytest
-from contract import Contract, compile_contract
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from contract import Contract, compile_contract
 
 GEN = Path(__file__).parents[2] / "gen"
 

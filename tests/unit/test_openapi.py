@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from contract import Contract, compile_contract
 from openapi import openapi
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 Document = dict[str, Any]
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
+
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.paging import Order, PageTokens, page_size, parse_order
 from taskflow_core.settings import Settings

@@ -1,6 +1,7 @@
 """The contract, the state machines and the database use the same words."""
 
 import pytest
+
 from taskflow_core import states
 from taskflow_core.errors import TaskFlowError
 from taskflow_core.states import TASK_FINAL, TASK_MOVES, TaskStatus

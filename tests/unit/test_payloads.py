@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
+
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.payloads import (
     InvalidResult,

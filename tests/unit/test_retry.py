@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
 from taskflow_core.tasks.settle import Settlement

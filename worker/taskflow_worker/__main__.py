@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import click
 import uvloop
+
 from taskflow_core.app import open_app
 from taskflow_core.log import configure_logging
 from taskflow_core.queue import Lane, lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
-
 from taskflow_worker.engine import TaskWorker
 from taskflow_worker.registry import RegistrationError, Registry, load_registry
 from taskflow_worker.scheduler import run_scheduler

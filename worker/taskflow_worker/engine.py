@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import structlog
 from arq.worker import Worker, func
+
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
 from taskflow_core.batching import Batcher
@@ -23,7 +24,6 @@ from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.claim import claim
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
-
 from taskflow_worker.processes import ProcessPool
 from taskflow_worker.registry import Registry
 from taskflow_worker.rota import Rota

@@ -13,7 +13,6 @@ from queue import SimpleQueue
 from typing import BinaryIO, TypeGuard
 
 from taskflow_core.progress import Progress
-
 from taskflow_worker.processes import LENGTH, reporting
 
 # Seconds between two reports of progress: what comes between is overtaken by the next.

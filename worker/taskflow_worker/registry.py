@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any, TypeVar, overload
 
 from taskflow_core.retry import RetryPolicy
-
 from taskflow_worker.context import TaskContext
 from taskflow_worker.threads import run_in_thread
 

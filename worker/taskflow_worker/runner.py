@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
+
 from taskflow_core.app import App
 from taskflow_core.payloads import InvalidResult, ResultTooLarge, result_text
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
-
 from taskflow_worker.context import TaskContext
 from taskflow_worker.outcome import Fail, Retry
 from taskflow_worker.processes import ProcessPool

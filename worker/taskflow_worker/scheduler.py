@@ -8,6 +8,7 @@ from datetime import UTC
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
 from taskflow_core.app import App
 from taskflow_core.db import CONNECTION_ERRORS
 from taskflow_core.queue import REDIS_ERRORS

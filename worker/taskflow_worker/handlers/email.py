@@ -21,8 +21,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from taskflow_core.settings import Settings
 
+from taskflow_core.settings import Settings
 from taskflow_worker.context import TaskContext
 from taskflow_worker.outcome import Fail
 from taskflow_worker.payloads import parse_payload
@@ -32,7 +32,14 @@ MAX_RECIPIENTS = 100
 # The port on which a connection starts with TLS.
 SMTPS = 465
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-BARE_ADDRESS = re.compile(r'[^\s<>"@]+@[^\s<>"@]+')
+# Local parts that need no quotes, and names of hosts.
+USER = r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
+DOMAIN = r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+MAILBOX = re.compile(
+    rf"(?P<user>{USER})@(?P<domain>{DOMAIN})"
+    rf"|(?P<name>[^<>\"\\]*|\"[^<>\"\\]*\")<(?P<named_user>{USER})@(?P<named_domain>{DOMAIN})>",
+    re.ASCII,
+)
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,76}")
 # What may be set besides X-...: nothing that says who sent the message, to whom, or what its parts are.
 ALLOWED_HEADERS = frozenset(
@@ -59,14 +66,19 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
-    """Checks `ann@example.org` or `Ann <ann@example.org>`."""
-    header = SMTP.header_factory("To", _one_line(value))
-    addresses: tuple[Address, ...] = header.addresses
-    # The bare address stands in an SMTP command, where it must be one word.
-    if header.defects or len(addresses) != 1 or not BARE_ADDRESS.fullmatch(addresses[0].addr_spec):
-        raise ValueError(f"{value!r} is not an email address")
+def _is_mailbox(value: str) -> str:
+    _mailbox(_one_line(value))
     return value
+
+
+def _mailbox(value: str) -> Address:
+    """Reads `ann@example.org` or `Ann <ann@example.org>`. Raises ValueError for anything else."""
+    # Not left to `email`, whose parser lets much through, and breaks on some of it.
+    match = MAILBOX.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not an email address")
+    name = (match["name"] or "").strip().strip('"')
+    return Address(name, match["user"] or match["named_user"], match["domain"] or match["named_domain"])
 
 
 def _list(value: Any) -> Any:
@@ -74,7 +86,7 @@ def _list(value: Any) -> Any:
 
 
 Line = Annotated[str, Field(max_length=998), AfterValidator(_one_line)]
-Mailbox = Annotated[str, Field(max_length=320), AfterValidator(_address)]
+Mailbox = Annotated[str, Field(max_length=320), AfterValidator(_is_mailbox)]
 Mailboxes = Annotated[list[Mailbox], BeforeValidator(_list)]
 
 
@@ -116,7 +128,7 @@ class Email(BaseModel):
     @property
     def recipients(self) -> list[str]:
         """All bare addresses, each once."""
-        return list(dict.fromkeys(_bare(mailbox) for mailbox in [*self.to, *self.cc, *self.bcc]))
+        return list(dict.fromkeys(_mailbox(one).addr_spec for one in [*self.to, *self.cc, *self.bcc]))
 
 
 @register_task_handler
@@ -128,10 +140,10 @@ async def email(context: TaskContext, payload: Any) -> dict[str, Any]:
     """
     wanted = parse_payload(Email, payload)
     settings = context.settings
-    sender = wanted.from_ or settings.email_from
+    sender = _mailbox(wanted.from_ or settings.email_from)
     message = _message(wanted, sender, context.task_id)
     try:
-        refused = await _send(message, _bare(sender), wanted.recipients, settings)
+        refused = await _send(message, sender.addr_spec, wanted.recipients, settings)
     except aiosmtplib.SMTPRecipientsRefused as error:
         raise _all_refused(error) from error
     except aiosmtplib.SMTPResponseException as error:
@@ -147,16 +159,14 @@ async def email(context: TaskContext, payload: Any) -> dict[str, Any]:
     }
 
 
-def _message(wanted: Email, sender: str, task_id: str) -> EmailMessage:
+def _message(wanted: Email, sender: Address, task_id: str) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
-    message["Message-ID"] = f"<{task_id}@{_bare(sender).rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{task_id}@{sender.domain}>"
     message["Date"] = format_datetime(datetime.now(UTC))
     message["From"] = sender
-    message["To"] = ", ".join(wanted.to)
-    if wanted.cc:
-        message["Cc"] = ", ".join(wanted.cc)
-    if wanted.reply_to:
-        message["Reply-To"] = ", ".join(wanted.reply_to)
+    for name, mailboxes in (("To", wanted.to), ("Cc", wanted.cc), ("Reply-To", wanted.reply_to)):
+        if mailboxes:
+            message[name] = [_mailbox(mailbox) for mailbox in mailboxes]
     message["Subject"] = wanted.subject
     for name, value in wanted.headers.items():
         message[name] = value
@@ -192,8 +202,3 @@ def _all_refused(error: aiosmtplib.SMTPRecipientsRefused) -> Exception:
     message = f"the SMTP server refused every recipient: {answers}"
     is_final = all(one.code >= 500 for one in error.recipients)
     return Fail(message) if is_final else aiosmtplib.SMTPException(message)
-
-
-def _bare(mailbox: str) -> str:
-    address: Address = SMTP.header_factory("To", mailbox).addresses[0]
-    return address.addr_spec

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from taskflow_core import __version__
 
+from taskflow_core import __version__
 from taskflow_worker.context import TaskContext
 from taskflow_worker.outbound import CheckedTransport
 from taskflow_worker.outcome import Fail, Retry

@@ -1,0 +1,198 @@
+"""Tasks and what belongs to them, for people and, with `--json`, for programs."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from taskflow_client import Task, TaskAttempt, TaskEvent, TaskType
+
+COLOURS = {
+    "SUCCEEDED": "green",
+    "FAILED": "bold red",
+    "CANCELLED": "magenta",
+    "RUNNING": "cyan",
+    "RETRYING": "yellow",
+    "LOST": "red",
+}
+CELL = 60  # characters
+
+console = Console(highlight=False)
+
+
+def print_json(message: Message) -> None:
+    """One line, named as in the contract; fields that are not set are there, as over REST."""
+    fields = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    click.echo(json.dumps(fields, ensure_ascii=False))
+
+
+def print_value(value: Any) -> None:
+    """A result: coloured on a terminal, else plain JSON."""
+    if console.is_terminal:
+        console.print_json(data=value, ensure_ascii=False)
+    else:
+        click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_tasks(tasks: Iterable[Task]) -> None:
+    table = _table("id", "name", "type", "status", "priority", "attempt", "created", "took")
+    for task in tasks:
+        table.add_row(
+            task.id,
+            _short(task.name),
+            _short(task.task_type),
+            coloured(Task.Status.Name(task.status)),
+            Task.Priority.Name(task.priority),
+            str(task.attempt),
+            local(task.create_time),
+            took(task.start_time, task.end_time) if task.HasField("start_time") else "",
+        )
+    _print_table(table)
+
+
+def print_task(task: Task) -> None:
+    """Everything worth knowing about one task."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(task):
+        if value:
+            table.add_row(name, value)
+    console.print(table)
+
+
+def print_events(events: Iterable[TaskEvent]) -> None:
+    table = _table("#", "time", "kind", "attempt", "by", "detail")
+    for event in events:
+        table.add_row(
+            str(event.sequence),
+            local(event.event_time, "milliseconds"),
+            coloured(TaskEvent.Kind.Name(event.kind)),
+            str(event.attempt or ""),
+            _short(event.actor),
+            escape(detail(event)),
+        )
+    _print_table(table)
+
+
+def print_attempts(attempts: Iterable[TaskAttempt]) -> None:
+    table = _table("attempt", "outcome", "worker", "started", "took", "error")
+    for attempt in attempts:
+        error = f"{attempt.error.type}: {attempt.error.message}" if attempt.HasField("error") else ""
+        table.add_row(
+            str(attempt.attempt),
+            coloured(TaskAttempt.Outcome.Name(attempt.outcome)) if attempt.outcome else "",
+            attempt.worker,
+            local(attempt.start_time),
+            took(attempt.start_time, attempt.end_time),
+            escape(error),
+        )
+    _print_table(table)
+
+
+def print_task_types(task_types: Iterable[TaskType]) -> None:
+    table = _table("type", "workers", "queues", "attempts", "timeout", "description")
+    for task_type in task_types:
+        policy, timeout = task_type.retry_policy, task_type.attempt_timeout
+        table.add_row(
+            task_type.name,
+            str(task_type.workers),
+            ", ".join(task_type.queues),
+            str(policy.max_attempts) if policy.HasField("max_attempts") else "",
+            f"{timeout.ToTimedelta()}" if task_type.HasField("attempt_timeout") else "",
+            escape(task_type.description),
+        )
+    _print_table(table)
+
+
+def coloured(word: str) -> str:
+    """A status, kind or outcome in its colour."""
+    colour = COLOURS.get(word)
+    return f"[{colour}]{word}[/]" if colour else word
+
+
+def detail(event: TaskEvent) -> str:
+    """What an event says besides its kind, in one line."""
+    if event.HasField("progress"):
+        return f"{event.progress.percent:.0f} % {event.progress.message}".rstrip()
+    if event.HasField("error"):
+        return f"{event.error.type}: {event.error.message}"
+    return event.message
+
+
+def local(time: Timestamp, precision: str = "seconds") -> str:
+    """A time of the service in the zone of this machine."""
+    return time.ToDatetime(UTC).astimezone().replace(tzinfo=None).isoformat(" ", precision)
+
+
+def took(start: Timestamp, end: Timestamp) -> str:
+    """From start to end, or until now if there is no end yet."""
+    until = end.ToDatetime(UTC) if end.ByteSize() else datetime.now(UTC)
+    seconds = max((until - start.ToDatetime(UTC)).total_seconds(), 0)
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {seconds} s"
+
+
+def _facts(task: Task) -> Iterable[tuple[str, str]]:
+    yield "id", task.id
+    yield "name", escape(task.name)
+    yield "type", escape(task.task_type)
+    yield (
+        "status",
+        coloured(Task.Status.Name(task.status))
+        + (" [yellow](cancel requested)[/]" if task.cancel_requested else ""),
+    )
+    yield "priority", Task.Priority.Name(task.priority)
+    yield "queue", task.queue
+    yield "tags", escape(", ".join(task.tags))
+    yield "attempt", str(task.attempt)
+    if task.HasField("progress"):
+        yield "progress", escape(f"{task.progress.percent:.0f} % {task.progress.message}")
+    for name in ("create_time", "start_time", "end_time", "next_attempt_time", "expire_time"):
+        if task.HasField(name):
+            yield name.replace("_", " "), local(getattr(task, name))
+    payload = task.WhichOneof("payload_kind")
+    if payload:
+        yield "payload", escape(_json_text(task, payload))
+    result = task.WhichOneof("result_kind")
+    if result:
+        yield "result", escape(_json_text(task, result))
+    if task.HasField("error"):
+        yield "error", f"[red]{escape(f'{task.error.type}: {task.error.message}')}[/]"
+
+
+def _json_text(task: Task, field: str) -> str:
+    value = getattr(task, field)
+    return value if isinstance(value, str) else json_format.MessageToJson(value, indent=None)
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        table.add_column(name.upper(), overflow="fold", no_wrap=name in {"id", "status", "created", "time"})
+    return table
+
+
+def _print_table(table: Table) -> None:
+    if not table.row_count:
+        console.print("[dim]none[/]")
+        return
+    # A pipe has no width: what reads it wants whole lines.
+    width = None if console.is_terminal else 10_000
+    Console(highlight=False, width=width).print(table)
+
+
+def _short(text: str) -> str:
+    return escape(text if len(text) <= CELL else f"{text[: CELL - 1]}…")

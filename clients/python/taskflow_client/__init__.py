@@ -1,0 +1,61 @@
+"""TaskFlow from Python: submit work, wait for it, watch it live."""
+
+from taskflow_client.client import TaskFlow
+from taskflow_client.errors import (
+    Aborted,
+    AlreadyExists,
+    ApiError,
+    DeadlineExceeded,
+    FailedPrecondition,
+    FieldViolation,
+    InternalError,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ResourceExhausted,
+    TaskCancelled,
+    TaskEndedBadly,
+    TaskFailed,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
+from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
+from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
+
+__all__ = [
+    "Aborted",
+    "AlreadyExists",
+    "ApiError",
+    "DeadlineExceeded",
+    "Event",
+    "FailedPrecondition",
+    "FieldViolation",
+    "Finished",
+    "InternalError",
+    "InvalidArgument",
+    "NewTask",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "RetryPolicy",
+    "Snapshot",
+    "Task",
+    "TaskAttempt",
+    "TaskCancelled",
+    "TaskEndedBadly",
+    "TaskError",
+    "TaskEvent",
+    "TaskFailed",
+    "TaskFlow",
+    "TaskProgress",
+    "TaskType",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "UniqueKey",
+    "Update",
+]
