@@ -11,6 +11,8 @@ from taskflow_core.db import Database, open_database
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
+from taskflow_core.queues.held import HeldTasks
+from taskflow_core.queues.settings import QueueSettings
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
@@ -37,6 +39,8 @@ class App:
     cancellation: TaskCancellation
     retry: TaskRetry
     settlement: TaskSettlement
+    held: HeldTasks
+    queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
     sweep: Sweep
@@ -56,6 +60,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.creation.drain()
             await app.reporting.drain()
             await app.settlement.drain()
+            await app.held.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -77,7 +82,8 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
     cancellation = TaskCancellation(database, queue, announcer)
-    settlement = TaskSettlement(database, announcer)
+    held = HeldTasks(database, announcer)
+    settlement = TaskSettlement(database, announcer, held)
     return App(
         settings=settings,
         database=database,
@@ -89,6 +95,8 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),
         settlement=settlement,
+        held=held,
+        queues=QueueSettings(database, held, page_tokens),
         reporting=TaskReporting(database, announcer),
         watch=TaskWatch(
             database,
@@ -103,6 +111,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             announcer,
             settlement,
             cancellation,
+            held,
             SweepLimits(
                 max_crashes=settings.max_crashes,
                 cancel_grace=settings.cancel_grace,

@@ -52,6 +52,13 @@ class Priority(StrEnum):
     LOW = "LOW"
 
 
+class QueueStatus(StrEnum):
+    """Whether a queue hands out work."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+
+
 class EventKind(StrEnum):
     """What a line of a task's log says."""
 

@@ -145,16 +145,28 @@ class TaskReader:
     async def _page(
         self, query: Select[Any], order: Order, page: PageRequest, arguments: dict[str, str]
     ) -> Page:
-        size = page_size(page.size)
-        if page.token:
-            query = query.where(order.after(self._tokens.decode(page.token, arguments)))
-        # One row more than asked for tells whether there is another page.
-        query = query.order_by(*order.clauses()).limit(size + 1)
-        async with self._database.engine.connect() as connection:
-            rows = list((await connection.execute(query)).mappings())
-        if len(rows) <= size:
-            return Page(rows, "")
-        return Page(rows[:size], self._tokens.encode(order.values(rows[size - 1]), arguments))
+        return await read_page(self._database, self._tokens, query, order, page, arguments)
+
+
+async def read_page(
+    database: Database,
+    tokens: PageTokens,
+    query: Select[Any],
+    order: Order,
+    page: PageRequest,
+    arguments: dict[str, str],
+) -> Page:
+    """One page of a query. `arguments` are what else decides on the list. Raises InvalidArgument."""
+    size = page_size(page.size)
+    if page.token:
+        query = query.where(order.after(tokens.decode(page.token, arguments)))
+    # One row more than asked for tells whether there is another page.
+    query = query.order_by(*order.clauses()).limit(size + 1)
+    async with database.engine.connect() as connection:
+        rows = list((await connection.execute(query)).mappings())
+    if len(rows) <= size:
+        return Page(rows, "")
+    return Page(rows[:size], tokens.encode(order.values(rows[size - 1]), arguments))
 
 
 async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:
