@@ -59,7 +59,7 @@ class QueueSettings:
         Raises InvalidArgument (INVALID_FILTER, INVALID_PAGE_TOKEN).
         """
         known = _known(tenant_id)
-        queue = aliased(Queue, known)
+        queue = aliased(Queue, known, adapt_on_names=True)
         order = parse_order("", {"name": queue.name}, "name", tie_breaker="name")
         query = select(known)
         fields = {
@@ -75,7 +75,6 @@ class QueueSettings:
 
     async def set_status(self, tenant_id: str, name: str, status: QueueStatus, note: str) -> Row:
         """Pause or resume a queue, and return its settings. What is held starts as soon as it may."""
-
         [row] = await until_answered(
             lambda: self._database.pool.fetch(SET_STATUS, tenant_id, name, status, note),
             "pause or resume a queue",
