@@ -5,31 +5,19 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from support.stack import StackAddresses
 from taskflow_dev.ports import free_port
 from taskflow_dev.program import Program, running
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = ROOT / "tests/support/handlers.py"
 STOPPED_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class StackAddresses:
-    """Where a running TaskFlow is reached: `rest` is a URL, `grpc` is `host:port`.
-
-    Its email handler sends to `smtp_port` of this machine, where a test may listen.
-    """
-
-    rest: str
-    grpc: str
-    smtp_port: int
 
 
 @pytest.fixture(scope="session")

@@ -134,20 +134,24 @@ def test_a_waiting_task_is_cancelled_at_once_and_keeps_the_reason(rest: httpx.Cl
 def test_a_running_task_is_told_to_stop_and_is_cancelled(rest: httpx.Client) -> None:
     task = submit(rest, "test.forever")
     with watching(rest, task) as messages:
-        for message in messages:
-            if message.get("event", {}).get("kind") == "LOG" or is_running(message):
-                break
+        next(message for message in messages if is_running(message))
         asked = ok(rest.post(f"{path_of(task)}:cancel", json={"reason": "enough"}))
         assert asked["cancel_requested"] is True
         *_, closing = messages
     assert closing["closing"]["task"]["status"] == "CANCELLED"
-    events = events_of(rest, task)
-    assert kinds(events)[-2:] == ["CANCEL_REQUESTED", "CANCELLED"]
-    assert events[-2]["message"] == "enough"
+    events = {event["kind"]: event for event in events_of(rest, task)}
+    assert [kind for kind in events if kind != "LOG"] == [
+        "CREATED",
+        "STARTED",
+        "CANCEL_REQUESTED",
+        "CANCELLED",
+    ]
+    assert events["CANCEL_REQUESTED"]["message"] == "enough"
 
 
 def is_running(message: Json) -> bool:
-    return bool(message.get("snapshot", {}).get("task", {}).get("status") == "RUNNING")
+    task = message.get("event") or message["snapshot"]["task"]
+    return bool(task["status"] == "RUNNING")
 
 
 def test_a_cancelled_task_can_be_put_back(rest: httpx.Client) -> None:

@@ -76,7 +76,6 @@ def refused(response: httpx.Response, status: int, code: int, reason: str) -> Js
     """The body of an error: a google.rpc.Status with one ErrorInfo, whoever made it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
-    assert response.headers["x-request-id"]
     body: Json = response.json()
     assert body["code"] == code
     assert body["message"]
@@ -121,3 +120,10 @@ def server_sent_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
 def in_tenant(rest: httpx.Client, tenant: str) -> httpx.Client:
     """A client of another tenant of the same service."""
     return httpx.Client(base_url=rest.base_url, headers={"x-tenant-id": tenant}, timeout=rest.timeout)
+
+
+def watched(rest: httpx.Client, task: Json) -> list[Json]:
+    """All messages of a watch, to its end."""
+    answer = rest.get(f"{path_of(task)}:watch")
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
