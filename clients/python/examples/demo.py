@@ -214,8 +214,9 @@ async def watch(taskflow: TaskFlow, tasks: Sequence[Submitted]) -> Sequence[Task
 
 def show_results(tasks: Sequence[Submitted], ended: Sequence[Task], results: Sequence[str]) -> None:
     table = Table(title="\nResults", title_style="bold", title_justify="left", header_style="bold")
-    for name in ("task", "type", "over", "status", "attempts", "took", "result"):
-        table.add_column(name, overflow="fold")
+    for name in ("task", "type", "over", "status", "attempts", "took"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("result", overflow="fold")
     for each, task, result in zip(tasks, ended, results, strict=True):
         table.add_row(
             each.title,
