@@ -53,5 +53,8 @@ demo: $(READY) ## the whole of TaskFlow in half a minute; leaves nothing running
 up: $(READY) ## keep everything running on this machine, until Ctrl-C
 	@$(BIN)/python -m taskflow_cli dev
 
+bench: $(READY) ## measure throughput, latency and idle cost on this machine
+	@$(BIN)/python tests/benchmarks
+
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

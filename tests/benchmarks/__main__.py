@@ -6,9 +6,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 import click
-import measure
 from rich.console import Console
 from rich.table import Table
+
+import measure
 from running import measured_stack
 
 

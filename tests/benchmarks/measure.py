@@ -12,8 +12,8 @@ import redis.asyncio as redis
 from arq import create_pool
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
-from running import Measured, until_all_final
 
+from running import Measured, until_all_final
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 
 BATCH = 1000
@@ -133,11 +133,11 @@ async def raw_redis(stack: Measured, count: int) -> dict[str, float]:
 
     async def push() -> None:
         for _ in range(count):
-            await client.lpush("yardstick", b"x")  # type: ignore[misc]
+            await client.lpush("yardstick", b"x")
 
     async def pop() -> None:
         for _ in range(count):
-            await client.brpop(["yardstick"])  # type: ignore[misc]
+            await client.brpop(["yardstick"])
 
     figures = {"LPUSH/s": count / await _timed(push), "BRPOP/s": count / await _timed(pop)}
     await client.aclose()

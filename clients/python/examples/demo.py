@@ -165,7 +165,7 @@ def submit_primes(rest: str) -> Submitted:
     body = {
         "name": "Count primes",
         "task_type": "compute",
-        "payload": {"operation": "primes", "limit": 60_000_000},
+        "payload": {"operation": "primes", "limit": 400_000_000},
         "priority": "high",
     }
     return Submitted("Count primes", "REST", post_task(rest, body))
