@@ -22,7 +22,6 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from taskflow_cli.follow import follow_in_lines, follow_with_bar, progress_bars
@@ -268,7 +267,8 @@ def show_next_steps() -> None:
         "[dim]# the same from any language[/]",
         f"curl http://{LOOPBACK}:8080/api/v1/tasks -d {escape(repr(body))}",
     ]
-    console.print(Panel("\n".join(steps), title="What to try next", expand=False))
+    console.rule("What to try next", align="left")
+    console.print("\n".join(steps), soft_wrap=True)  # whole lines, to copy
 
 
 def show_log(log: Path) -> None:
