@@ -111,10 +111,10 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     ) -> task_service_pb2.BatchRetryTasksResponse:
         principal = current_principal()
         task_ids, more = await self._select(request, [TaskStatus.FAILED, TaskStatus.CANCELLED])
-        rows = await self._app.retry.retry_all(
+        retried = await self._app.retry.retry_all(
             principal.tenant_id, task_ids, principal.subject, request.reason
         )
-        return task_service_pb2.BatchRetryTasksResponse(retried_count=len(rows), more=more)
+        return task_service_pb2.BatchRetryTasksResponse(retried_count=retried, more=more)
 
     @call_options(timeout=MAX_WAIT + 5)
     async def WaitTask(self, request: task_service_pb2.WaitTaskRequest, context: Context) -> task_pb2.Task:
