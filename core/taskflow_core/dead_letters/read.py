@@ -50,10 +50,10 @@ class DeadLetterReader:
         return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
     async def summarize(self, tenant_id: str, page: PageRequest, *, filter: str) -> Summary:
-        """Groups with one fingerprint each. A row is the last task of its group, without payload, and beside it
-        `size`, `first_time`, `last_time`, `task_types` and `queues`, most frequent first.
+        """Groups with one fingerprint each, the largest first. Without a filter an index holds all that is counted.
 
-        Without a filter, an index holds all that is counted. Raises InvalidArgument (INVALID_FILTER,
+        A row is the last task of its group, without payload, and beside it `size`, `first_time`, `last_time`,
+        `task_types` and `queues`, most frequent first. Raises InvalidArgument (INVALID_FILTER,
         INVALID_PAGE_TOKEN).
         """
         matching = Selection(filter=filter).conditions(tenant_id)
@@ -75,7 +75,9 @@ class DeadLetterReader:
         if page.token:
             size, fingerprint = self._tokens.decode(page.token, arguments)
             smaller = groups.c.size < size
-            wanted = wanted.where(or_(smaller, and_(groups.c.size == size, groups.c.fingerprint > fingerprint)))
+            wanted = wanted.where(
+                or_(smaller, and_(groups.c.size == size, groups.c.fingerprint > fingerprint))
+            )
         # One group more than asked for tells whether there is another page.
         shown = wanted.order_by(groups.c.size.desc(), groups.c.fingerprint).limit(limit + 1).subquery("shown")
         of_group = [*matching, Task.error_fingerprint == shown.c.fingerprint]

@@ -172,10 +172,11 @@ class DeadLetterReplay:
         """Replay the next `batch_size` dead letters, and return where the run is then. Raises ReplayStopped."""
         size = run.order.batch_size
         found = await self._reader.oldest(
-            run.tenant_id, run.order.selection, size, dead_before=run.asked_at, after=run.place
+            run.tenant_id, run.order.selection, size + 1, dead_before=run.asked_at, after=run.place
         )
-        run = await self._move(run, [task_id for _, task_id in found])
-        return replace(run, place=found[-1] if found else run.place, finished=len(found) < size)
+        batch = found[:size]
+        run = await self._move(run, [task_id for _, task_id in batch])
+        return replace(run, place=batch[-1] if batch else run.place, finished=len(found) <= size)
 
     async def _total(self, tenant_id: str, selection: Selection, asked_at: datetime) -> int:
         if selection.ids:

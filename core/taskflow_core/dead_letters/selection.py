@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, text
+from sqlalchemy import Boolean, ColumnElement, literal_column
 
 from taskflow_core.filters import ENUM, INTEGER, TEXT, TIMESTAMP, FilterField, compile_filter
 from taskflow_core.models import DEAD_LETTER, Task
@@ -29,7 +29,7 @@ class Selection:
     def conditions(self, tenant_id: str) -> list[ColumnElement[bool]]:
         """As a WHERE clause over tasks. Raises InvalidArgument (INVALID_FILTER)."""
         # Written out, and not bound, so that the planner sees that the partial indexes fit.
-        found: list[ColumnElement[bool]] = [Task.tenant_id == tenant_id, text(DEAD_LETTER)]
+        found: list[ColumnElement[bool]] = [Task.tenant_id == tenant_id, literal_column(DEAD_LETTER, Boolean)]
         if self.ids:
             found.append(Task.id.in_(self.ids))
         condition = compile_filter(self.filter, FILTER_FIELDS)

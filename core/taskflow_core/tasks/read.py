@@ -103,14 +103,18 @@ class TaskReader:
         await get_task(self._database, tenant_id, task_id)
         order = parse_order("", {"sequence": TaskEvent.sequence}, "sequence", tie_breaker="sequence")
         query = select(*TaskEvent.__table__.columns).where(TaskEvent.task_id == task_id)
-        return await fetch_page(self._database, self._tokens, query, order, page, {"list": "events", "task": str(task_id)})
+        return await fetch_page(
+            self._database, self._tokens, query, order, page, {"list": "events", "task": str(task_id)}
+        )
 
     async def list_attempts(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The ended attempts of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
         await get_task(self._database, tenant_id, task_id)
         order = parse_order("", {"attempt": TaskAttempt.attempt}, "attempt", tie_breaker="attempt")
         query = select(*TaskAttempt.__table__.columns).where(TaskAttempt.task_id == task_id)
-        return await fetch_page(self._database, self._tokens, query, order, page, {"list": "attempts", "task": str(task_id)})
+        return await fetch_page(
+            self._database, self._tokens, query, order, page, {"list": "attempts", "task": str(task_id)}
+        )
 
     async def list_types(self, page: PageRequest) -> Page:
         """The task types by name, with the live workers and the queues of each.

@@ -17,7 +17,7 @@ from taskflow_core.tasks.rows import Row, columns, hint_of
 
 # A deadline that has passed is lifted: it would cancel the task at once. With $7 only dead letters of up to
 # then are moved, so that one replay does not take a task twice.
-_MOVE = f"""
+RETRY = f"""
 WITH found AS MATERIALIZED (
   SELECT id FROM tasks
   WHERE id = ANY($1::uuid[]) AND tenant_id = $2 AND status IN ('FAILED', 'CANCELLED')
@@ -38,10 +38,11 @@ WITH found AS MATERIALIZED (
   SELECT id, last_sequence, tenant_id, 'REPLAYED', status, attempt, $3, jsonb_build_object('message', $4::text)
   FROM moved
 )
+SELECT * FROM moved
 """  # noqa: S608 - the columns and the condition are our own
-RETRY = f"{_MOVE} SELECT * FROM moved"
-# Many payloads together could be too much to carry.
-RETRY_ALL = f"{_MOVE} SELECT id, queue, priority, attempt, run_at FROM moved"
+
+# The payloads of many tasks together could be too much to carry.
+RETRY_ALL = RETRY.replace("SELECT * FROM moved", "SELECT id, queue, priority, attempt, run_at FROM moved")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class TaskRetry:
 
         Raises NotFound, WrongStatus, and AlreadyExists if another task holds its unique key by now.
         """
+
         async def once() -> Row | None:
             return await self._database.pool.fetchrow(RETRY, *_arguments(tenant_id, [task_id], actor, reason))
 

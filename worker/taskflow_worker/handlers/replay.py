@@ -6,12 +6,16 @@ from uuid import UUID
 
 from taskflow_core.app import App
 from taskflow_core.dead_letters.replay import ReplayOrder
+from taskflow_core.retry import RetryPolicy
 from taskflow_core.service_tasks import REPLAY
 from taskflow_worker.context import TaskContext
+from taskflow_worker.outcome import InvalidPayload
 from taskflow_worker.registry import Handler
 
 # A slow replay of much may take days; its worker's lease, and not its time, says whether it is alive.
 TIMEOUT = 30 * 24 * 3600.0
+# It outlives a database that is away for a while.
+RETRY = RetryPolicy(max_attempts=20)
 
 
 def replay_handler(app: App) -> Handler:
@@ -19,7 +23,10 @@ def replay_handler(app: App) -> Handler:
 
     async def replay(context: TaskContext, payload: dict[str, Any]) -> dict[str, int]:
         """Replays dead letters."""
-        order = ReplayOrder.read(payload)
+        try:
+            order = ReplayOrder.read(payload)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidPayload(f"not an order to replay: {error!r}") from error
         run = await app.dead_letter_replay.begin(
             context.tenant_id, UUID(context.task_id), context.attempt, order
         )
@@ -33,4 +40,4 @@ def replay_handler(app: App) -> Handler:
             due = max(due + order.seconds_per_batch, clock() - order.seconds_per_batch)
             await asyncio.sleep(due - clock())
 
-    return Handler(REPLAY, replay, timeout=TIMEOUT)
+    return Handler(REPLAY, replay, timeout=TIMEOUT, retry=RETRY)
