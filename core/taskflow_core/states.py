@@ -59,6 +59,14 @@ class QueueStatus(StrEnum):
     PAUSED = "PAUSED"
 
 
+class DeadLetterCause(StrEnum):
+    """Why a task that FAILED had no attempt left."""
+
+    EXHAUSTED = "EXHAUSTED"
+    NOT_RETRYABLE = "NOT_RETRYABLE"
+    CRASH_LOOP = "CRASH_LOOP"
+
+
 class EventKind(StrEnum):
     """What a line of a task's log says."""
 

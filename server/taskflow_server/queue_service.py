@@ -1,17 +1,12 @@
 """taskflow.v1.QueueService: unpack, call core, pack."""
 
-from typing import Any
-
-import grpc.aio
-
 from taskflow_core.app import App
 from taskflow_core.states import QueueStatus
 from taskflow_core.tasks.read import PageRequest
 from taskflow_proto.v1 import queue_pb2, queue_service_pb2, queue_service_pb2_grpc
 from taskflow_server import pack, unpack
 from taskflow_server.auth import current_principal
-
-Context = grpc.aio.ServicerContext[Any, Any]
+from taskflow_server.metadata import Context
 
 
 class QueueService(queue_service_pb2_grpc.QueueServiceServicer):

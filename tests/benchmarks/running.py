@@ -1,7 +1,9 @@
 """The processes under measurement: durable PostgreSQL, Valkey, one server, workers, one scheduler. No Envoy."""
 
+import asyncio
 import contextlib
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from taskflow_dev.program import Program, running
+from taskflow_dev.program import Program, running, wait_until
 from taskflow_dev.stack import Options, prepare
 
 HANDLERS = Path(__file__).with_name("handlers.py")
@@ -49,6 +51,8 @@ def measured_stack(workers: int = 2, **settings: str) -> Iterator[Measured]:
             command = tuple(word for word in worker.command if word not in ("--lanes", "critical"))
             start(_with(worker, f"worker-{number}", environment, command))
         start(_with(parts.scheduler(), "scheduler", environment))
+        signed_in = "SELECT count(*) FROM worker_sessions"
+        wait_until(lambda: int(parts.postgres.query(signed_in)) == workers, seconds=60)
         yield Measured(
             grpc=parts.grpc_address,
             database_url=environment["TASKFLOW_DATABASE_URL"],
@@ -71,15 +75,11 @@ def _with(
 
 
 def _run(program: Program, environment: dict[str, str]) -> None:
-    import subprocess  # noqa: PLC0415 - only here
-
     subprocess.run(program.command, env={**os.environ, **environment}, check=True, capture_output=True)
 
 
 async def until_all_final(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Wait until no task waits or runs."""
-    import asyncio  # noqa: PLC0415
-
     unfinished = "SELECT count(*) FROM tasks WHERE status IN ('QUEUED', 'RUNNING', 'SCHEDULED', 'RETRYING')"
     while await connection.fetchval(unfinished):
         await asyncio.sleep(0.02)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from support.contexts import make_context
 from support.http_site import Site, response, running_site
-
 from taskflow_core.settings import Settings
 from taskflow_worker.handlers.http_request import RequestFailed, http_request, retry_after
 from taskflow_worker.outbound import AddressRefused

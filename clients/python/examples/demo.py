@@ -22,7 +22,6 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, Envelope
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from taskflow_cli.follow import follow_in_lines, follow_with_bar, progress_bars
@@ -214,8 +213,9 @@ async def watch(taskflow: TaskFlow, tasks: Sequence[Submitted]) -> Sequence[Task
 
 def show_results(tasks: Sequence[Submitted], ended: Sequence[Task], results: Sequence[str]) -> None:
     table = Table(title="\nResults", title_style="bold", title_justify="left", header_style="bold")
-    for name in ("task", "type", "over", "status", "attempts", "took", "result"):
-        table.add_column(name, overflow="fold")
+    for name in ("task", "type", "over", "status", "attempts", "took"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("result", overflow="fold")
     for each, task, result in zip(tasks, ended, results, strict=True):
         table.add_row(
             each.title,
@@ -267,7 +267,8 @@ def show_next_steps() -> None:
         "[dim]# the same from any language[/]",
         f"curl http://{LOOPBACK}:8080/api/v1/tasks -d {escape(repr(body))}",
     ]
-    console.print(Panel("\n".join(steps), title="What to try next", expand=False))
+    console.rule("What to try next", align="left")
+    console.print("\n".join(steps), soft_wrap=True)  # whole lines, to copy
 
 
 def show_log(log: Path) -> None:

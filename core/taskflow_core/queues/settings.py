@@ -14,7 +14,7 @@ from taskflow_core.paging import PageTokens, parse_order
 from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.rooms import QueueKey
 from taskflow_core.states import TASK_WAITING, QueueStatus, TaskStatus
-from taskflow_core.tasks.read import Page, PageRequest, read_page
+from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
 
 # How long a change outlives a database that is away, in seconds.
@@ -71,7 +71,7 @@ class QueueSettings:
         if condition is not None:
             query = query.where(condition)
         arguments = {"list": "queues", "tenant": tenant_id, "filter": filter}
-        return await read_page(self._database, self._tokens, query, order, page, arguments)
+        return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
     async def set_status(self, tenant_id: str, name: str, status: QueueStatus, note: str) -> Row:
         """Pause or resume a queue, and return its settings. What is held starts as soon as it may."""

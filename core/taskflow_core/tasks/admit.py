@@ -20,19 +20,19 @@ SELECT t.id, t.attempt, t.tenant_id, t.queue, t.task_type
 FROM unnest($1::uuid[], $2::int[]) AS hints (id, attempt)
 JOIN tasks t ON t.id = hints.id AND t.attempt = hints.attempt
 JOIN queues q ON q.tenant_id = t.tenant_id AND q.name = t.queue
-WHERE t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING') AND t.run_at <= now()
+WHERE t.id = ANY($1::uuid[]) AND t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING') AND t.run_at <= now()
 ORDER BY array_position($3::text[], t.priority), t.run_at, t.id
 """
 
 # What an earlier try took whose answer was lost.
 TAKEN = f"""
-SELECT {columns("t")} FROM unnest($3::uuid[]) AS hints (id) JOIN tasks t USING (id)
-WHERE t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
+SELECT {columns("t")} FROM tasks t
+WHERE t.id = ANY($3::uuid[]) AND t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
 """  # noqa: S608 - the columns are our own
 
 HOLD = """
 UPDATE tasks t SET held = true FROM unnest($1::uuid[], $2::int[]) AS refused (id, attempt)
-WHERE t.id = refused.id AND t.attempt = refused.attempt AND NOT t.held
+WHERE t.id = ANY($1::uuid[]) AND t.id = refused.id AND t.attempt = refused.attempt AND NOT t.held
   AND t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING')
 """
 

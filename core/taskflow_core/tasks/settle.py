@@ -31,15 +31,17 @@ class Settlement:
     error: dict[str, Any] | None = None  # type, message, stack_trace, attempt
     delay: float = 0.0  # seconds until the next attempt, with RETRYING and QUEUED
     message: str | None = None
-    dead_letter_reason: str | None = None
+    dead_letter_reason: str | None = None  # with FAILED, and only then; so is the fingerprint
+    error_fingerprint: str | None = None
 
 
 SETTLE = f"""
 WITH ended AS (
   SELECT * FROM unnest(
     $1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::float8[], $10::text[], $11::text[]) AS ended (
-    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason)
+    $9::float8[], $10::text[], $11::text[], $12::text[]) AS ended (
+    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason,
+    error_fingerprint)
 ), moved AS (
   UPDATE tasks t SET
     status = CASE
@@ -51,11 +53,12 @@ WITH ended AS (
     crashes = t.crashes + (ended.outcome = 'LOST')::int,
     error = coalesce(ended.error::jsonb, t.error),
     dead_letter_reason = CASE WHEN t.cancel_requested_at IS NULL THEN ended.dead_letter_reason END,
+    error_fingerprint = CASE WHEN t.cancel_requested_at IS NULL THEN ended.error_fingerprint END,
     finished_at = CASE
       WHEN ended.status IN ('RETRYING', 'QUEUED') AND t.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     last_sequence = t.last_sequence + 1
   FROM ended
-  WHERE t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
+  WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
   RETURNING t.id, t.tenant_id, t.status, t.attempt, t.queue, t.priority, t.run_at, t.last_sequence,
     t.attempt_started_at, t.cancel_reason, ended.session_id, ended.worker, ended.outcome, ended.result,
     ended.error, ended.message
@@ -89,6 +92,7 @@ FIND_SETTLED = """
 SELECT a.task_id, a.attempt FROM task_attempts a
 JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS ended (id, attempt, session_id)
   ON a.task_id = ended.id AND a.attempt = ended.attempt AND a.session_id = ended.session_id
+WHERE a.task_id = ANY($1::uuid[])
 """
 
 
@@ -157,6 +161,7 @@ def _columns(batch: Sequence[Settlement]) -> list[list[Any]]:
         [s.delay for s in batch],
         [s.message for s in batch],
         [s.dead_letter_reason for s in batch],
+        [s.error_fingerprint for s in batch],
     ]
 
 
