@@ -11,12 +11,14 @@ from taskflow_core.db import Database, open_database
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
+from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
+from taskflow_core.tasks.result import TaskResults
 from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
@@ -33,6 +35,7 @@ class App:
     announcer: Announcer
     feed: EventFeed
     reader: TaskReader
+    results: TaskResults
     creation: TaskCreation
     cancellation: TaskCancellation
     retry: TaskRetry
@@ -78,6 +81,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     page_tokens = PageTokens.of(settings)
     cancellation = TaskCancellation(database, queue, announcer)
     settlement = TaskSettlement(database, announcer)
+    store = open_result_store(settings)
     return App(
         settings=settings,
         database=database,
@@ -85,6 +89,12 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         announcer=announcer,
         feed=feed,
         reader=TaskReader(database, page_tokens),
+        results=TaskResults(
+            database,
+            store,
+            inline_bytes=settings.result_inline_bytes,
+            max_bytes=settings.max_result_bytes,
+        ),
         creation=TaskCreation(database, announcer),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),

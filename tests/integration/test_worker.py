@@ -10,12 +10,12 @@ import pytest
 from arq import Worker as ArqWorker
 from arq.worker import func
 
-from support.tasks import TENANT, kinds_of, new_task, status_of
+from support.tasks import TENANT, kinds_of, new_task, result_of, status_of
 from taskflow_core.app import App, listening, open_app
 from taskflow_core.queue import RUN_TASK, Lane, lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
-from taskflow_core.tasks.read import PageRequest, get_result, get_task
+from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.watch import Closing, Event, Snapshot
 from taskflow_worker import Fail, Retry, TaskContext
@@ -65,7 +65,7 @@ async def test_a_handler_gets_the_payload_and_its_result_is_kept(app: App):
 
     task = await run(app, double, payload='{"n": 9007199254740993}')
     assert task["status"] == "SUCCEEDED"
-    assert await get_result(app.database, TENANT, task["id"]) == '{"double":18014398509481986,"attempt":1}'
+    assert await result_of(app, task) == '{"double":18014398509481986,"attempt":1}'
     assert await kinds_of(app, task) == ["CREATED", "STARTED", "SUCCEEDED"]
 
 
@@ -144,7 +144,7 @@ async def test_an_unknown_task_type_is_a_recorded_error(app: App):
         ({1: 2}, "InvalidResult"),
         (float("nan"), "InvalidResult"),
         ("\0", "InvalidResult"),
-        ("x" * 2_000_000, "ResultTooLarge"),
+        ("x" * 70_000, "ResultTooLarge"),
     ],
 )
 async def test_what_is_not_a_result_is_a_recorded_error(app: App, value: Any, error: str):
