@@ -19,6 +19,7 @@ from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
 from taskflow_core.tasks.result import TaskResults
+from taskflow_core.tasks.retention import Retention, RetentionLimits
 from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
@@ -43,6 +44,7 @@ class App:
     reporting: TaskReporting
     watch: TaskWatch
     sweep: Sweep
+    retention: Retention
 
 
 @asynccontextmanager
@@ -122,5 +124,13 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 default_retry=RetryPolicy(),
             ),
             random.Random(),  # noqa: S311 - jitter
+        ),
+        retention=Retention(
+            database,
+            announcer,
+            store,
+            RetentionLimits(
+                tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
+            ),
         ),
     )

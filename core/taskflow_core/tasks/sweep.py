@@ -6,8 +6,6 @@ them from doing the same work twice.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -17,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.db import Connection, Database
+from taskflow_core.db import Database, alone
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.tasks.cancel import TaskCancellation
@@ -134,8 +132,8 @@ class Sweep:
 
     async def run(self) -> dict[str, int]:
         """Sweep once, and return how many tasks each part moved; empty if another process is at it."""
-        async with self._alone() as alone:
-            if not alone:
+        async with alone(self._database, LOCK) as is_alone:
+            if not is_alone:
                 return {}
             moved = {
                 "lost": await self.rescue_lost(),
@@ -146,16 +144,6 @@ class Sweep:
                 "hinted": await self.restore_hints(),
             }
             return {part: count for part, count in moved.items() if count}
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[bool]:
-        async with self._database.pool.acquire() as connection:
-            alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK)
-            try:
-                yield alone
-            finally:
-                if alone:
-                    await _unlock(connection)
 
     async def rescue_lost(self) -> int:
         """End the attempts of workers that are dead: back to QUEUED, or a dead letter after too many."""
@@ -272,7 +260,3 @@ class Sweep:
 
     async def _settle(self, settlements: list[Settlement]) -> int:
         return sum(await asyncio.gather(*map(self._settlement.settle, settlements)))
-
-
-async def _unlock(connection: Connection) -> None:
-    await connection.fetchval("SELECT pg_advisory_unlock($1)", LOCK)

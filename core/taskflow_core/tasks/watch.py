@@ -3,13 +3,13 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 from taskflow_core.db import Database
-from taskflow_core.errors import InvalidArgument
+from taskflow_core.errors import InvalidArgument, NotFound
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.states import TASK_FINAL
@@ -46,7 +46,7 @@ class Closing:
     """The last message. `task` comes with FINISHED."""
 
     token: str
-    reason: Literal["FINISHED", "DRAINING", "MAX_DURATION"]
+    reason: Literal["FINISHED", "DRAINING", "MAX_DURATION", "DELETED"]
     task: Row | None = None
 
 
@@ -109,25 +109,29 @@ class TaskWatch:
         if task["status"] in TASK_FINAL and after >= task["last_sequence"]:
             yield Closing(self._token(task_id, after), "FINISHED", task)
             return
-        async with aclosing(self._feed.follow(task_id, after, self._keep_alive)) as feed:
-            async for events in feed:
-                if events and events[0]["sequence"] > after + 1:
-                    # Retention has deleted what lies between.
-                    task = await get_task(self._database, tenant_id, task_id)
-                    after = task["last_sequence"]
-                    yield Snapshot(self._token(task_id, after), task, reset=True)
-                for event in events:
-                    if event["sequence"] > after and thinner.passes(event, clock()):
-                        yield Event(self._token(task_id, event["sequence"]), event)
-                if events:
-                    after = max(after, events[-1]["sequence"])
-                reason = self._reason_to_close(events, overdue=clock() > end)
-                if reason is not None:
-                    task = await get_task(self._database, tenant_id, task_id)
-                    yield Closing(self._token(task_id, after), reason, task if reason == "FINISHED" else None)
-                    return
-                if not events:
-                    yield KeepAlive(self._token(task_id, after))
+        with suppress(NotFound):  # it was deleted between two of these reads
+            async with aclosing(self._feed.follow(task_id, after, self._keep_alive)) as feed:
+                async for events in feed:
+                    if events and events[0]["sequence"] > after + 1:
+                        # Retention has deleted what lies between.
+                        task = await get_task(self._database, tenant_id, task_id)
+                        after = task["last_sequence"]
+                        yield Snapshot(self._token(task_id, after), task, reset=True)
+                    for event in events:
+                        if event["sequence"] > after and thinner.passes(event, clock()):
+                            yield Event(self._token(task_id, event["sequence"]), event)
+                    if events:
+                        after = max(after, events[-1]["sequence"])
+                    reason = self._reason_to_close(events, overdue=clock() > end)
+                    if reason is not None:
+                        task = await get_task(self._database, tenant_id, task_id)
+                        yield Closing(
+                            self._token(task_id, after), reason, task if reason == "FINISHED" else None
+                        )
+                        return
+                    if not events:
+                        yield KeepAlive(self._token(task_id, after))
+        yield Closing(self._token(task_id, after), "DELETED")
 
     async def wait(self, tenant_id: str, task_id: UUID, seconds: float) -> Row:
         """The task once it is final, or as it is after `seconds`. Raises NotFound."""
