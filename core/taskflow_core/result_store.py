@@ -79,7 +79,8 @@ class ResultStore:
         with _reporting("delete", f"{self.url}/{folder}"):
             for meta in await self._store.list_async(folder).collect_async():
                 key = meta["path"]
-                if int(PurePosixPath(key).stem) <= attempt:
+                number = PurePosixPath(key).stem
+                if number.isdecimal() and int(number) <= attempt:
                     await self._delete(key)
 
     async def _delete(self, key: str) -> None:

@@ -34,3 +34,9 @@ async def forever(context: TaskContext, payload: dict[str, Any]) -> None:
 async def refuse(context: TaskContext, payload: dict[str, Any]) -> None:
     """Fails for good at once."""
     raise Fail(payload.get("reason", "refused"))
+
+
+@register_task_handler("test.large")
+async def large(context: TaskContext, payload: dict[str, Any]) -> str:
+    """Returns a text of so many characters."""
+    return "0123456789" * (int(payload["characters"]) // 10)
