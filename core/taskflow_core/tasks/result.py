@@ -1,5 +1,6 @@
 """The results of tasks: small ones in the row, large ones in the result store."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from taskflow_core.db import Database
 from taskflow_core.errors import NoResult, NotFound
-from taskflow_core.payloads import result_text
+from taskflow_core.payloads import ResultTooLarge, result_text
 from taskflow_core.result_store import CHUNK, ResultStore, ResultStoreError
 from taskflow_core.states import TaskStatus
 from taskflow_core.tasks.rows import Row
@@ -30,7 +31,7 @@ class KeptResult:
 class TaskResults:
     """Keeps results and reads them back. Without a store there are only small ones.
 
-    `inline_bytes` is the most that a row holds, `max_bytes` the most that is kept at all.
+    `inline_bytes` is the most that a row holds, `max_bytes`, which is more, the most that a store is given.
     """
 
     def __init__(
@@ -46,14 +47,14 @@ class TaskResults:
 
         Raises InvalidResult, ResultTooLarge, ResultStoreError.
         """
-        if self._store is None:
-            limit = min(self._inline_bytes, self._max_bytes)
-            return KeptResult(text=result_text(value, limit, "TASKFLOW_RESULT_STORE, where larger ones go"))
-        text = result_text(value, self._max_bytes)
-        data = text.encode()
-        if len(data) <= self._inline_bytes:
-            return KeptResult(text=text)
-        url = await self._store.write(task["tenant_id"], task["id"], task["attempt"], data)
+        try:
+            return KeptResult(text=result_text(value, self._inline_bytes, "TASKFLOW_RESULT_STORE"))
+        except ResultTooLarge:
+            if self._store is None:
+                raise
+        # A large one takes seconds to write down: heartbeats and other attempts go on meanwhile.
+        text = await asyncio.to_thread(result_text, value, self._max_bytes)
+        url = await self._store.write(task["tenant_id"], task["id"], task["attempt"], text.encode())
         return KeptResult(url=url)
 
     async def read(self, tenant_id: str, task_id: UUID) -> AsyncGenerator[bytes, None]:
