@@ -47,5 +47,14 @@ test: $(READY) ## all tests
 test-unit: $(READY) ## the tests that do no I/O
 	@$(BIN)/python -m pytest tests/unit
 
+demo: $(READY) ## the whole of TaskFlow in half a minute; leaves nothing running
+	@$(BIN)/python clients/python/examples/demo.py
+
+up: $(READY) ## keep everything running on this machine, until Ctrl-C
+	@$(BIN)/python -m taskflow_cli dev
+
+bench: $(READY) ## measure throughput, latency and idle cost on this machine
+	@$(BIN)/python tests/benchmarks
+
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

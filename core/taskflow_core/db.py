@@ -34,6 +34,10 @@ SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+# Every transition finds its rows by key, from arrays of any length, and says so (`id = ANY(...)`). Left
+# alone, the planner chooses once, while the tables are empty, to read them whole for ever after.
+BY_KEY = {"enable_seqscan": "off", "jit": "off"}
+
 # What says "the connection or the server failed", not "the statement is wrong".
 CONNECTION_ERRORS = (
     OSError,
@@ -65,7 +69,7 @@ async def open_database(settings: Settings, application: str) -> AsyncIterator[D
         min_size=2,
         max_size=settings.database_pool_size,
         max_inactive_connection_lifetime=300,
-        server_settings=server_settings,
+        server_settings=server_settings | BY_KEY,
         reset=_keep_as_it_is,
         init=_speak_json,
     )

@@ -29,7 +29,7 @@ LEFT JOIN LATERAL (
   SELECT * FROM task_events e WHERE e.task_id = wanted.task_id AND e.sequence > wanted.after
   ORDER BY e.sequence LIMIT $3
 ) AS e ON true
-WHERE e.sequence IS NOT NULL OR NOT EXISTS (SELECT FROM tasks t WHERE t.id = wanted.task_id)
+WHERE e.sequence IS NOT NULL OR (SELECT t.id FROM tasks t WHERE t.id = wanted.task_id) IS NULL
 ORDER BY wanted.place, e.sequence
 """
 

@@ -1,5 +1,6 @@
 """The settings of every process, read once from `TASKFLOW_*` and handed down."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from pydantic import Field
@@ -89,5 +90,8 @@ class Settings(BaseSettings):
     email_from: str = "taskflow@localhost"
     http_allow_private: bool = Field(
         default=False, description="let http_request reach loopback, private and link-local addresses"
+    )
+    http_allow_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description='what http_request may reach all the same, as JSON: ["10.2.0.0/16"]'
     )
     http_max_response_bytes: int = Field(default=MIB, ge=1, description="body of an http_request answer")

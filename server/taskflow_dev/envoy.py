@@ -22,7 +22,7 @@ from taskflow_dev.wheels import folder_of
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ACCESS_LOG = (
-    "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %GRPC_STATUS% %DURATION%ms"
+    "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %DURATION%ms"
     " %RESPONSE_CODE_DETAILS% %REQ(X-REQUEST-ID)%\n"
 )
 

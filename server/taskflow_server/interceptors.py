@@ -22,9 +22,10 @@ from typing import Any, TypeAlias
 import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from taskflow_core.errors import InvalidArgument
 from taskflow_core.settings import Settings
 from taskflow_server.auth import authenticate
 from taskflow_server.calls import Call, Context
@@ -60,21 +61,21 @@ class Interceptors:
         """
         options = options_of(behavior)
 
-        async def unary_unary(request: Message, context: Context) -> Message:
+        async def unary_unary(request: Message | Undecodable, context: Context) -> Message:
             async with self._answering(method, context, options) as call:
-                _take(request, call, options)
-                return await behavior(request, context)  # type: ignore[no-any-return]
+                message = _take(request, call, options)
+                return await behavior(message, context)  # type: ignore[no-any-return]
 
-        async def unary_stream(request: Message, context: Context) -> None:
+        async def unary_stream(request: Message | Undecodable, context: Context) -> None:
             async with self._answering(method, context, options) as call:
-                _take(request, call, options)
-                await _send_all(behavior(request, context), call, context)
+                message = _take(request, call, options)
+                await _send_all(behavior(message, context), call, context)
 
-        async def stream_unary(requests: AsyncIterator[Message], context: Context) -> Message:
+        async def stream_unary(requests: AsyncIterator[Message | Undecodable], context: Context) -> Message:
             async with self._answering(method, context, options) as call:
                 return await behavior(_take_all(requests, call, options), context)  # type: ignore[no-any-return]
 
-        async def stream_stream(requests: AsyncIterator[Message], context: Context) -> None:
+        async def stream_stream(requests: AsyncIterator[Message | Undecodable], context: Context) -> None:
             async with self._answering(method, context, options) as call:
                 await _send_all(behavior(_take_all(requests, call, options), context), call, context)
 
@@ -131,19 +132,31 @@ async def _accounted(method: MethodDescriptor, context: Context) -> AsyncGenerat
         call.end(grpc.StatusCode.OK)
 
 
-def _take(request: Message, call: Call, options: CallOptions) -> None:
+class Undecodable:
+    """Stands for a request that is no message of its type."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def _take(request: Message | Undecodable, call: Call, options: CallOptions) -> Message:
     """Step 7."""
     call.received += 1
+    if isinstance(request, Undecodable):
+        raise InvalidArgument(
+            f"the request cannot be read: a text that is not UTF-8, or nested too deep ({request.why})",
+            why=request.why,
+        )
     if options.checked:
         validate(request)
+    return request
 
 
 async def _take_all(
-    requests: AsyncIterator[Message], call: Call, options: CallOptions
+    requests: AsyncIterator[Message | Undecodable], call: Call, options: CallOptions
 ) -> AsyncGenerator[Message, None]:
     async for request in requests:
-        _take(request, call, options)
-        yield request
+        yield _take(request, call, options)
 
 
 async def _send_all(responses: AsyncGenerator[Message, None], call: Call, context: Context) -> None:
@@ -163,6 +176,18 @@ def _handler(method: MethodDescriptor, behavior: Behavior) -> Handler:
     request_class, response_class = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
     return make(
         behavior,
-        request_deserializer=request_class.FromString,
+        request_deserializer=_decoder(request_class),
         response_serializer=response_class.SerializeToString,
     )
+
+
+def _decoder(kind: type[Message]) -> Callable[[bytes], Message | Undecodable]:
+    """Reads a message. What fails here would be answered by gRPC itself, past all steps: so nothing fails here."""
+
+    def decode(data: bytes) -> Message | Undecodable:
+        try:
+            return kind.FromString(data)
+        except DecodeError as error:
+            return Undecodable(str(error))
+
+    return decode

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -13,6 +12,7 @@ from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
 from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task
 TaskEvent = task_pb2.TaskEvent
@@ -80,10 +80,7 @@ def with_result(row: Row) -> task_pb2.Task:
     if row["result_url"] is not None:
         message.result_url = row["result_url"]
     elif row["result"] is not None:
-        if row["payload_form"] == "JSON":
-            message.result_json = row["result"]
-        else:
-            _set_value(message.result, json.loads(row["result"]))
+        _set_result(message, row)
     return message
 
 
@@ -212,9 +209,14 @@ def _add_payload(message: task_pb2.Task, row: Row) -> None:
         message.payload.update(json.loads(row["payload"]))
 
 
-def _set_value(message: struct_pb2.Value, value: Any) -> None:
-    """Python's own JSON values as a `google.protobuf.Value`."""
-    json_format.ParseDict(value, message)
+def _set_result(message: task_pb2.Task, row: Row) -> None:
+    """The result in the form in which the payload came, or as text if a Value cannot carry it."""
+    if row["payload_form"] == "STRUCT":
+        value = json.loads(row["result"])
+        if fits_in_value(value):
+            set_value(message.result, value)
+            return
+    message.result_json = row["result"]
 
 
 def _time(text: str | None) -> datetime | None:

@@ -23,10 +23,13 @@ async def submit_each(
 
     async def read() -> None:
         index = 0
-        async for request in requests:
-            await outcomes.put(asyncio.create_task(_submit(app, principal, index, request)))
-            index += 1
-        await outcomes.put(None)
+        try:
+            async for request in requests:
+                await outcomes.put(asyncio.create_task(_submit(app, principal, index, request)))
+                index += 1
+        finally:
+            # Also when the stream breaks: what came before is answered, then `reader` says why.
+            await outcomes.put(None)
 
     reader = asyncio.create_task(read())
     try:

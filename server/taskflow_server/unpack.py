@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from google.protobuf import struct_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,6 +13,7 @@ from taskflow_core.settings import Settings
 from taskflow_core.tasks.create import NewTask, UniqueKey
 from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
 from taskflow_server.auth import Principal
+from taskflow_server.structs import fields_of
 
 DEFAULT_QUEUE = "default"
 
@@ -98,26 +98,7 @@ def _payload(task: task_pb2.Task, limit: int) -> str:
     if _payload_form(task) == "JSON":
         check_payload(task.payload_json, "task.payload_json", limit)
         return task.payload_json
-    return payload_text(_fields(task.payload), "task.payload", limit)
-
-
-def _fields(struct: struct_pb2.Struct) -> dict[str, Any]:
-    return {key: _value(value) for key, value in struct.fields.items()}
-
-
-def _value(value: struct_pb2.Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "struct_value":
-            return _fields(value.struct_value)
-        case "list_value":
-            return [_value(element) for element in value.list_value.values]
-        case "number_value":
-            return value.number_value
-        case "string_value":
-            return value.string_value
-        case "bool_value":
-            return value.bool_value
-    return None
+    return payload_text(fields_of(task.payload, "task.payload"), "task.payload", limit)
 
 
 def _retry_policy(policy: retry_policy_pb2.RetryPolicy) -> dict[str, Any]:

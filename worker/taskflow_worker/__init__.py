@@ -3,7 +3,6 @@
 from taskflow_core.retry import RetryPolicy
 from taskflow_worker.context import TaskContext
 from taskflow_worker.outcome import Fail, InvalidPayload, Retry
-from taskflow_worker.payloads import parse_payload
 from taskflow_worker.registry import register_task_handler
 
 __all__ = [
@@ -12,6 +11,5 @@ __all__ = [
     "Retry",
     "RetryPolicy",
     "TaskContext",
-    "parse_payload",
     "register_task_handler",
 ]

@@ -4,11 +4,14 @@ import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence, Sized
 from datetime import datetime
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from taskflow_core.progress import Progress
-from taskflow_core.settings import Settings
 from taskflow_worker.processes import ProcessPool
+
+if TYPE_CHECKING:
+    # Every process of the pool imports this module, and pydantic is most of what it would take to start.
+    from taskflow_core.settings import Settings
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,7 +42,7 @@ class TaskContext:
         report: Callable[[Progress], None],
         write_log: Callable[[str], None],
         processes: ProcessPool,
-        settings: Settings,
+        settings: "Settings",
     ) -> None:
         """Made by the worker, on its event loop: there, and only there, `report` and `write_log` are called."""
         self.task_id = task_id

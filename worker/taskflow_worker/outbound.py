@@ -11,16 +11,17 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import httpx
 
 from taskflow_worker.outcome import Fail
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 # Prefixes under which IPv6 carries an IPv4 address in its last 32 bits: NAT64 and IPv4-compatible.
-IPV4_INSIDE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+IPV4_INSIDE = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 
 
 class AddressRefused(Fail):
@@ -28,23 +29,24 @@ class AddressRefused(Fail):
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """Looks up the host, refuses what is not public unless `allow_private`, and connects to the checked address.
+    """Looks up the host, refuses what may not be reached, and connects to the very address that was checked.
 
-    The Host header, the TLS server name and the check of the certificate stay those of the URL.
+    Reached is the public internet, the networks of `allow`, and with `allow_private` everything. The Host header,
+    the TLS server name and the check of the certificate stay those of the URL.
     """
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, allow: Sequence[Network] = ()) -> None:
         self._allow_private = allow_private
+        self._allow = tuple(allow)
         self._transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode("ascii")
-        addresses = await look_up(host)
-        if not self._allow_private:
-            addresses = [address for address in addresses if is_public(address)]
+        addresses = [address for address in await look_up(host) if self._may_reach(address)]
         if not addresses:
             raise AddressRefused(
-                f"{host} has no public address; private ones are refused (TASKFLOW_HTTP_ALLOW_PRIVATE)"
+                f"{host} has no public address; others are refused unless TASKFLOW_HTTP_ALLOW_NETWORKS"
+                " or TASKFLOW_HTTP_ALLOW_PRIVATE allows them"
             )
         for address in addresses[:-1]:
             try:
@@ -55,6 +57,9 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+    def _may_reach(self, address: Address) -> bool:
+        return self._allow_private or is_public(address) or any(address in network for network in self._allow)
 
     async def _send(self, request: httpx.Request, host: str, address: Address) -> httpx.Response:
         # A copy: redirects are relative to the URL of the original.

@@ -20,7 +20,7 @@ WITH hints AS (
       secs => coalesce(t.attempt_timeout, (SELECT attempt_timeout FROM task_types WHERE name = t.task_type), $5)),
     progress = NULL, last_sequence = t.last_sequence + 1
   FROM hints
-  WHERE t.id = hints.id AND t.attempt = hints.attempt
+  WHERE t.id = ANY($3::uuid[]) AND t.id = hints.id AND t.attempt = hints.attempt
     AND t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING') AND t.run_at <= now()
     AND (t.expire_at IS NULL OR t.expire_at > now())
     AND EXISTS (SELECT FROM worker_sessions WHERE id = $1 AND lease_until > now() AND ended_at IS NULL)
@@ -31,8 +31,8 @@ WITH hints AS (
 )
 SELECT * FROM claimed
 UNION ALL
-SELECT {columns("t")} FROM tasks t JOIN hints ON t.id = hints.id
-WHERE t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
+SELECT {columns("t")} FROM tasks t
+WHERE t.id = ANY($3::uuid[]) AND t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
 """  # noqa: S608 - the columns are our own
 
 

@@ -94,13 +94,12 @@ SELECT id, status, run_at, created_at FROM created
 # A row that was not inserted is here already: our own, after a commit whose answer was lost; or an
 # earlier one with the same request id; or one that holds the unique key.
 FIND_HOLDERS = f"""
-SELECT {columns("t")}, wanted.id AS wanted_id
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS wanted (id, tenant_id, request_id, unique_key)
-JOIN tasks t ON t.tenant_id = wanted.tenant_id AND (
-  t.id = wanted.id
-  OR t.request_id = wanted.request_id
-  OR (t.unique_key = wanted.unique_key AND t.status NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
-      AND (t.unique_scope = 'UNFINISHED' OR t.attempt = 0)))
+SELECT {columns("t")} FROM tasks t WHERE t.id = $1
+UNION
+SELECT {columns("t")} FROM tasks t WHERE t.tenant_id = $2 AND t.request_id = $3
+UNION
+SELECT {columns("t")} FROM tasks t WHERE t.tenant_id = $2 AND t.unique_key = $4
+  AND t.status NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED') AND (t.unique_scope = 'UNFINISHED' OR t.attempt = 0)
 """  # noqa: S608 - the columns are our own
 
 Numbered = tuple[UUID, NewTask]
@@ -181,10 +180,10 @@ class TaskCreation:
         for _ in range(3):
             holders = await connection.fetch(
                 FIND_HOLDERS,
-                [task_id],
-                [task.tenant_id],
-                [task.request_id],
-                [task.unique_key and task.unique_key.key],
+                task_id,
+                task.tenant_id,
+                task.request_id,
+                task.unique_key and task.unique_key.key,
             )
             for holder in holders:
                 if holder["id"] == task_id:

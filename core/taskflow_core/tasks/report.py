@@ -45,7 +45,7 @@ WITH lines AS (
     progress = coalesce(totals.progress::jsonb -> 'progress', t.progress),
     last_sequence = t.last_sequence + totals.count
   FROM totals
-  WHERE t.id = totals.id AND t.attempt = totals.attempt AND t.session_id = totals.session_id
+  WHERE t.id = ANY($1::uuid[]) AND t.id = totals.id AND t.attempt = totals.attempt AND t.session_id = totals.session_id
     AND t.status = 'RUNNING'
   RETURNING t.id, t.tenant_id, t.attempt, t.last_sequence - totals.count AS before
 )

@@ -31,30 +31,32 @@ SESSION_SECONDS = 24 * 60 * 60.0
 # Requests to the result store at once.
 STORE_CALLS = 16
 
-# An attempt that did not end as the task's result may have stored one all the same.
+# An attempt that did not end as the task's result may have stored one all the same. Results are looked up
+# one by one: EXISTS may be planned as one read of all of them.
 FIND_OLD = """
 SELECT id, tenant_id, attempt, finished_at, last_sequence,
-  EXISTS (SELECT FROM task_results r WHERE r.task_id = t.id AND r.result_url IS NOT NULL)
+  coalesce((SELECT r.result_url IS NOT NULL FROM task_results r WHERE r.task_id = t.id), false)
     OR attempt > 1 OR (attempt = 1 AND status <> 'SUCCEEDED') AS may_have_stored
 FROM tasks t
 WHERE {condition} AND finished_at < now() - make_interval(secs => $1) AND (finished_at, id) > ($2, $3)
 ORDER BY finished_at, id LIMIT $4
 """
 
-# The condition again: a task may have been put back to work since it was found.
+# The condition again: a task may have been put back to work since it was found. The keys again: whatever the
+# planner thinks of a table, its rows are found by key.
 DELETE = """
 WITH old AS MATERIALIZED (
   SELECT id FROM tasks
   WHERE id = ANY($2::uuid[]) AND {condition} AND finished_at < now() - make_interval(secs => $1)
   FOR UPDATE SKIP LOCKED
 ), results AS (
-  DELETE FROM task_results r USING old WHERE r.task_id = old.id
+  DELETE FROM task_results r USING old WHERE r.task_id = ANY($2::uuid[]) AND r.task_id = old.id
 ), attempts AS (
-  DELETE FROM task_attempts a USING old WHERE a.task_id = old.id
+  DELETE FROM task_attempts a USING old WHERE a.task_id = ANY($2::uuid[]) AND a.task_id = old.id
 ), events AS (
-  DELETE FROM task_events e USING old WHERE e.task_id = old.id
+  DELETE FROM task_events e USING old WHERE e.task_id = ANY($2::uuid[]) AND e.task_id = old.id
 )
-DELETE FROM tasks t USING old WHERE t.id = old.id RETURNING t.id
+DELETE FROM tasks t USING old WHERE t.id = ANY($2::uuid[]) AND t.id = old.id RETURNING t.id
 """
 
 # Not those that a task still names: the sweep reads them.

@@ -55,7 +55,7 @@ WITH ended AS (
       WHEN ended.status IN ('RETRYING', 'QUEUED') AND t.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     last_sequence = t.last_sequence + 1
   FROM ended
-  WHERE t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
+  WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
   RETURNING t.id, t.tenant_id, t.status, t.attempt, t.queue, t.priority, t.run_at, t.last_sequence,
     t.attempt_started_at, t.cancel_reason, ended.session_id, ended.worker, ended.outcome, ended.result,
     ended.result_url, ended.error, ended.message
@@ -87,6 +87,7 @@ FIND_SETTLED = """
 SELECT a.task_id, a.attempt FROM task_attempts a
 JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS ended (id, attempt, session_id)
   ON a.task_id = ended.id AND a.attempt = ended.attempt AND a.session_id = ended.session_id
+WHERE a.task_id = ANY($1::uuid[])
 """
 
 

@@ -29,6 +29,25 @@ log = structlog.get_logger()
 LOCK = 7_401_922
 SERVICE = "service"
 
+# Whether there is anything for each part to do. An idle service pays for this one statement.
+LOOK = """
+SELECT
+  EXISTS (SELECT FROM worker_sessions s WHERE s.ended_at IS NULL AND s.lease_until < now())
+    OR EXISTS (SELECT FROM tasks t JOIN worker_sessions s ON s.id = t.session_id
+               WHERE t.status = 'RUNNING' AND s.ended_at IS NOT NULL) AS lost,
+  EXISTS (SELECT FROM tasks WHERE status = 'RUNNING'
+          AND attempt_deadline < now() - make_interval(secs => $1)) AS overdue,
+  EXISTS (SELECT FROM tasks WHERE status = 'RUNNING'
+          AND cancel_requested_at < now() - make_interval(secs => $2)) AS stubborn,
+  EXISTS (SELECT FROM tasks WHERE expire_at <= now() AND expire_at IS NOT NULL
+          AND NOT (status IN ('CANCELLED', 'FAILED', 'SUCCEEDED')) AND cancel_requested_at IS NULL) AS expired,
+  EXISTS (SELECT FROM tasks WHERE status IN ('SCHEDULED', 'RETRYING')
+          AND run_at <= now() - interval '1 second') AS due,
+  EXISTS (SELECT FROM tasks WHERE status = 'QUEUED' AND run_at < now() - interval '2 seconds')
+    OR EXISTS (SELECT FROM tasks WHERE status IN ('RETRYING', 'SCHEDULED')
+               AND run_at < now() + make_interval(secs => $3)) AS hinted
+"""
+
 # A timer that a worker did not see come due.
 COME_DUE = """
 WITH due AS MATERIALIZED (
@@ -131,19 +150,28 @@ class Sweep:
         self._cursors = {WAITING_QUEUED: BEGINNING, WAITING_TIMED: BEGINNING}
 
     async def run(self) -> dict[str, int]:
-        """Sweep once, and return how many tasks each part moved; empty if another process is at it."""
+        """Sweep once, and return how many tasks each part moved; empty if there was nothing to do."""
+        parts = {
+            "lost": self.rescue_lost,
+            "overdue": self.end_overdue,
+            "expired": self.cancel_expired,
+            "stubborn": self.end_stubborn,
+            "due": self.come_due,
+            "hinted": self.restore_hints,
+        }
+        seen = await self._database.pool.fetchrow(
+            LOOK, self._limits.timeout_grace, self._patience_with_the_stubborn, self._limits.horizon
+        )
+        wanted = [part for part in parts if seen is not None and seen[part]]
+        if not wanted:
+            return {}
         async with alone(self._database, LOCK) as is_alone:
-            if not is_alone:
-                return {}
-            moved = {
-                "lost": await self.rescue_lost(),
-                "overdue": await self.end_overdue(),
-                "expired": await self.cancel_expired(),
-                "stubborn": await self.end_stubborn(),
-                "due": await self.come_due(),
-                "hinted": await self.restore_hints(),
-            }
-            return {part: count for part, count in moved.items() if count}
+            moved = {part: await parts[part]() for part in wanted} if is_alone else {}
+        return {part: count for part, count in moved.items() if count}
+
+    @property
+    def _patience_with_the_stubborn(self) -> float:
+        return self._limits.cancel_grace + self._limits.timeout_grace
 
     async def rescue_lost(self) -> int:
         """End the attempts of workers that are dead: back to QUEUED, or a dead letter after too many."""
@@ -204,7 +232,7 @@ class Sweep:
     async def end_stubborn(self) -> int:
         """Cancel tasks whose handlers did not stop within the grace; their attempts are fenced off."""
         rows = await self._database.pool.fetch(
-            FIND_STUBBORN, self._limits.batch, self._limits.cancel_grace + self._limits.timeout_grace
+            FIND_STUBBORN, self._limits.batch, self._patience_with_the_stubborn
         )
         return await self._settle(
             [

@@ -144,14 +144,17 @@ async def http_request(context: TaskContext, payload: Any) -> dict[str, Any]:
 
 async def _call(wanted: HttpRequest, context: TaskContext) -> tuple[httpx.Response, bytes]:
     """The answer at the end of the redirects, and its body."""
-    transport = CheckedTransport(allow_private=context.settings.http_allow_private)
+    settings = context.settings
+    transport = CheckedTransport(
+        allow_private=settings.http_allow_private, allow=settings.http_allow_networks
+    )
     async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=None) as client:  # noqa: S113
         request = _request(client, wanted)
         for _ in range(MAX_REDIRECTS + 1):
             response = await client.send(request, stream=True)
             try:
                 if response.next_request is None or not wanted.follow_redirects:
-                    return response, await _body(response, context.settings.http_max_response_bytes)
+                    return response, await _body(response, settings.http_max_response_bytes)
             finally:
                 await response.aclose()
             request = response.next_request

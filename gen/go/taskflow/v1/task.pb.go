@@ -776,12 +776,12 @@ type isTask_PayloadKind interface {
 
 type Task_Payload struct {
 	// The payload as people write it. Numbers are doubles: an integer of 2^53 or more is refused
-	// (NUMBER_NOT_EXACT); a whole number reaches the handler as an integer.
+	// (NUMBER_NOT_EXACT); a whole number reaches the handler as an integer. At most 30 levels of nesting.
 	Payload *structpb.Struct `protobuf:"bytes,6,opt,name=payload,proto3,oneof"`
 }
 
 type Task_PayloadJson struct {
-	// The payload as JSON text: exact, and cheaper. Clients use this.
+	// The payload as JSON text: exact, and cheaper. Clients use this. At most 100 levels of nesting.
 	PayloadJson string `protobuf:"bytes,7,opt,name=payload_json,json=payloadJson,proto3,oneof"`
 }
 
@@ -800,7 +800,8 @@ type Task_Result struct {
 }
 
 type Task_ResultJson struct {
-	// The result, as JSON text, of a task whose payload came as `payload_json`.
+	// The result, as JSON text, of a task whose payload came as `payload_json`; and of any task, if the
+	// result has more than 30 levels of nesting or a whole number beyond the range of doubles.
 	ResultJson string `protobuf:"bytes,23,opt,name=result_json,json=resultJson,proto3,oneof"`
 }
 

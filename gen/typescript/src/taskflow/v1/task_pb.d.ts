@@ -65,7 +65,7 @@ export declare type Task = Message<"taskflow.v1.Task"> & {
   payloadKind: {
     /**
      * The payload as people write it. Numbers are doubles: an integer of 2^53 or more is refused
-     * (NUMBER_NOT_EXACT); a whole number reaches the handler as an integer.
+     * (NUMBER_NOT_EXACT); a whole number reaches the handler as an integer. At most 30 levels of nesting.
      *
      * @generated from field: google.protobuf.Struct payload = 6;
      */
@@ -73,7 +73,7 @@ export declare type Task = Message<"taskflow.v1.Task"> & {
     case: "payload";
   } | {
     /**
-     * The payload as JSON text: exact, and cheaper. Clients use this.
+     * The payload as JSON text: exact, and cheaper. Clients use this. At most 100 levels of nesting.
      *
      * @generated from field: string payload_json = 7;
      */
@@ -153,7 +153,8 @@ export declare type Task = Message<"taskflow.v1.Task"> & {
     case: "result";
   } | {
     /**
-     * The result, as JSON text, of a task whose payload came as `payload_json`.
+     * The result, as JSON text, of a task whose payload came as `payload_json`; and of any task, if the
+     * result has more than 30 levels of nesting or a whole number beyond the range of doubles.
      *
      * @generated from field: string result_json = 23;
      */

@@ -1,0 +1,172 @@
+"""What is measured, each as one function that returns figures by name."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import grpc.aio
+import psutil
+import redis.asyncio as redis
+from arq import create_pool
+from arq.connections import RedisSettings
+from arq.worker import Worker, func
+
+from running import Measured, until_all_final
+from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
+
+BATCH = 1000
+
+
+def _create(
+    task_type: str, priority: str = "NORMAL", payload: str = "{}"
+) -> task_service_pb2.CreateTaskRequest:
+    task = task_pb2.Task(task_type=task_type, priority=priority, payload_json=payload)
+    return task_service_pb2.CreateTaskRequest(task=task)
+
+
+async def _timed(work: Callable[[], Awaitable[object]]) -> float:
+    started = time.perf_counter()
+    await work()
+    return time.perf_counter() - started
+
+
+async def batch_throughput(stack: Measured, count: int) -> dict[str, float]:
+    """Submit in batches of 1,000 over 4 streams of calls; until the last task has its result stored."""
+    connection = await asyncpg.connect(stack.database_url)
+    async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        stub = task_service_pb2_grpc.TaskServiceStub(channel)
+        request = task_service_pb2.BatchCreateTasksRequest(requests=[_create("noop")] * BATCH)
+        batches = iter(range(count // BATCH))
+
+        async def submit() -> None:
+            for _ in batches:
+                await stub.BatchCreateTasks(request)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(submit() for _ in range(4)))
+        submitted = time.perf_counter() - started
+        await until_all_final(connection)
+        seconds = time.perf_counter() - started
+    await connection.close()
+    return {"submitted/s": count / submitted, "completed/s": count / seconds}
+
+
+async def unary_throughput(stack: Measured, count: int, callers: int = 32) -> dict[str, float]:
+    """Submit one by one from 32 callers; until the last task has its result stored."""
+    connection = await asyncpg.connect(stack.database_url)
+    async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        stub = task_service_pb2_grpc.TaskServiceStub(channel)
+        request = _create("noop")
+        calls = iter(range(count))
+
+        async def submit() -> None:
+            for _ in calls:
+                await stub.CreateTask(request)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(submit() for _ in range(callers)))
+        submitted = time.perf_counter() - started
+        await until_all_final(connection)
+        seconds = time.perf_counter() - started
+    await connection.close()
+    return {"submitted/s": count / submitted, "completed/s": count / seconds}
+
+
+async def latency(stack: Measured, rate: float, count: int, priority: str = "NORMAL") -> dict[str, float]:
+    """From the call to the handler's first line, at a steady rate: milliseconds."""
+    async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        stub = task_service_pb2_grpc.TaskServiceStub(channel)
+        request = _create("started_at", priority)
+
+        async def one() -> float:
+            called = time.monotonic_ns()
+            task = await stub.CreateTask(request)
+            done = await stub.WaitTask(task_service_pb2.WaitTaskRequest(task_id=task.id))
+            return (int(json.loads(done.result_json)) - called) / 1e6
+
+        await asyncio.gather(*(one() for _ in range(20)))  # warm up
+        started = asyncio.get_running_loop().time()
+        runs = []
+        for number in range(count):
+            await asyncio.sleep(max(0.0, started + number / rate - asyncio.get_running_loop().time()))
+            runs.append(asyncio.create_task(one()))
+        waits = sorted([await run for run in runs])
+    return {"p50 ms": waits[len(waits) // 2], "p99 ms": waits[int(len(waits) * 0.99)]}
+
+
+async def idle_cost(stack: Measured, seconds: float) -> dict[str, float]:
+    """What the whole stack costs when nothing happens, and how large its processes are."""
+    connection = await asyncpg.connect(stack.database_url)
+    client = redis.Redis.from_url(stack.redis_url)
+    everything = [process for parent in stack.processes.values() for process in _family(parent)]
+
+    async def look() -> tuple[float, int, int]:
+        cpu = sum(sum(process.cpu_times()[:2]) for process in everything)
+        statements = await connection.fetchval(
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+        )
+        commands = (await client.info("stats"))["total_commands_processed"]
+        return cpu, statements, commands
+
+    await asyncio.sleep(2)
+    before = await look()
+    await asyncio.sleep(seconds)
+    after = await look()
+    await client.aclose()
+    await connection.close()
+    figures = {
+        "% of a core": 100 * (after[0] - before[0]) / seconds,
+        "transactions/s": (after[1] - before[1]) / seconds,
+        "redis commands/s": (after[2] - before[2]) / seconds,
+    }
+    for name, process in stack.processes.items():
+        if name.startswith(("server", "worker", "scheduler")):
+            figures[f"{name} RSS MB"] = process.memory_info().rss / 1e6
+    return figures
+
+
+async def raw_redis(stack: Measured, count: int) -> dict[str, float]:
+    """One LPUSH, then one BRPOP, at a time: the yardstick for what Redis can do here."""
+    client = redis.Redis.from_url(stack.redis_url)
+
+    async def push() -> None:
+        for _ in range(count):
+            await client.lpush("yardstick", b"x")
+
+    async def pop() -> None:
+        for _ in range(count):
+            await client.brpop(["yardstick"])
+
+    figures = {"LPUSH/s": count / await _timed(push), "BRPOP/s": count / await _timed(pop)}
+    await client.aclose()
+    return figures
+
+
+async def stock_arq(stack: Measured, count: int) -> dict[str, float]:
+    """arq as it comes (100 jobs at once, poll 0.01 s), without any durability: no-op jobs a second."""
+
+    async def job(_: object) -> None:
+        pass
+
+    pool = await create_pool(RedisSettings.from_dsn(stack.redis_url))
+    for _ in range(count):
+        await pool.enqueue_job("job", _queue_name="yardstick:arq")
+    worker = Worker(
+        [func(job, name="job")],  # type: ignore[arg-type]
+        queue_name="yardstick:arq",
+        redis_pool=pool,
+        burst=True,
+        max_jobs=100,
+        poll_delay=0.01,
+        keep_result=0,
+        handle_signals=False,
+    )
+    seconds = await _timed(worker.main)
+    await worker.close()
+    return {"completed/s": count / seconds}
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]

@@ -1,0 +1,85 @@
+"""The processes under measurement: durable PostgreSQL, Valkey, one server, workers, one scheduler. No Envoy."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from taskflow_dev.program import Program, running, wait_until
+from taskflow_dev.stack import Options, prepare
+
+HANDLERS = Path(__file__).with_name("handlers.py")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Where the running processes are."""
+
+    grpc: str
+    database_url: str
+    redis_url: str
+    processes: dict[str, psutil.Process]
+
+
+@contextlib.contextmanager
+def measured_stack(workers: int = 2, **settings: str) -> Iterator[Measured]:
+    """Run everything until the block ends. Every worker serves all lanes."""
+    with tempfile.TemporaryDirectory(prefix="taskflow-bench-") as name, contextlib.ExitStack() as stack:
+        parts = prepare(Options(folder=Path(name), imports=(str(HANDLERS),)))
+        processes = {}
+
+        def start(program: Program) -> None:
+            process = stack.enter_context(running(program, parts.options.folder))
+            processes[program.name] = psutil.Process(process.pid)
+
+        start(parts.postgres.program())
+        parts.postgres.create_database()
+        start(parts.valkey.program())
+        environment = {**parts.environment, "TASKFLOW_LOG_LEVEL": "warning", **settings}
+        _run(parts.migrate(), environment)
+        for server in parts.servers():
+            start(_with(server, server.name, {**server.environment, **environment}))
+        worker = parts.workers()[0]
+        for number in range(workers):
+            command = tuple(word for word in worker.command if word not in ("--lanes", "critical"))
+            start(_with(worker, f"worker-{number}", environment, command))
+        start(_with(parts.scheduler(), "scheduler", environment))
+        signed_in = "SELECT count(*) FROM worker_sessions"
+        wait_until(lambda: int(parts.postgres.query(signed_in)) == workers, seconds=60)
+        yield Measured(
+            grpc=parts.grpc_address,
+            database_url=environment["TASKFLOW_DATABASE_URL"],
+            redis_url=environment["TASKFLOW_REDIS_URL"],
+            processes=processes,
+        )
+
+
+def _with(
+    program: Program, name: str, environment: dict[str, str], command: tuple[str, ...] | None = None
+) -> Program:
+    return Program(
+        name=name,
+        command=command or program.command,
+        environment=environment,
+        is_ready=program.is_ready if name == "server" else lambda: True,
+        poll_seconds=program.poll_seconds,
+        stop_seconds=program.stop_seconds,
+    )
+
+
+def _run(program: Program, environment: dict[str, str]) -> None:
+    subprocess.run(program.command, env={**os.environ, **environment}, check=True, capture_output=True)
+
+
+async def until_all_final(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Wait until no task waits or runs."""
+    unfinished = "SELECT count(*) FROM tasks WHERE status IN ('QUEUED', 'RUNNING', 'SCHEDULED', 'RETRYING')"
+    while await connection.fetchval(unfinished):
+        await asyncio.sleep(0.02)
