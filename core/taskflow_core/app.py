@@ -14,12 +14,15 @@ from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
+from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
+from taskflow_core.tasks.result import TaskResults
+from taskflow_core.tasks.retention import Retention, RetentionLimits
 from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
@@ -39,6 +42,7 @@ class App:
     dead_letters: DeadLetterReader
     dead_letter_discard: DeadLetterDiscard
     dead_letter_replay: DeadLetterReplay
+    results: TaskResults
     creation: TaskCreation
     cancellation: TaskCancellation
     retry: TaskRetry
@@ -46,6 +50,7 @@ class App:
     reporting: TaskReporting
     watch: TaskWatch
     sweep: Sweep
+    retention: Retention
 
 
 @asynccontextmanager
@@ -85,6 +90,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
     settlement = TaskSettlement(database, announcer)
+    store = open_result_store(settings)
     return App(
         settings=settings,
         database=database,
@@ -95,6 +101,12 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         dead_letters=dead_letters,
         dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
         dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
+        results=TaskResults(
+            database,
+            store,
+            inline_bytes=settings.result_inline_bytes,
+            max_bytes=settings.max_result_bytes,
+        ),
         creation=TaskCreation(database, announcer),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),
@@ -122,5 +134,13 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 default_retry=RetryPolicy(),
             ),
             random.Random(),  # noqa: S311 - jitter
+        ),
+        retention=Retention(
+            database,
+            announcer,
+            store,
+            RetentionLimits(
+                tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
+            ),
         ),
     )
