@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from taskflow_core.announce import Announcer
 from taskflow_core.db import Database, open_database
+from taskflow_core.dead_letters.discard import DeadLetterDiscard
+from taskflow_core.dead_letters.read import DeadLetterReader
+from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
@@ -33,6 +36,9 @@ class App:
     announcer: Announcer
     feed: EventFeed
     reader: TaskReader
+    dead_letters: DeadLetterReader
+    dead_letter_discard: DeadLetterDiscard
+    dead_letter_replay: DeadLetterReplay
     creation: TaskCreation
     cancellation: TaskCancellation
     retry: TaskRetry
@@ -76,6 +82,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
+    dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
     settlement = TaskSettlement(database, announcer)
     return App(
@@ -85,6 +92,9 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         announcer=announcer,
         feed=feed,
         reader=TaskReader(database, page_tokens),
+        dead_letters=dead_letters,
+        dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
+        dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
         creation=TaskCreation(database, announcer),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),

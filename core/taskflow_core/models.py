@@ -27,7 +27,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from taskflow_core.states import TASK_FINAL, AttemptOutcome, EventKind, Priority, TaskStatus
+from taskflow_core.states import (
+    TASK_FINAL,
+    AttemptOutcome,
+    DeadLetterCause,
+    EventKind,
+    Priority,
+    TaskStatus,
+)
 
 
 def _is_one_of(column: str, values: type[StrEnum]) -> str:
@@ -39,6 +46,8 @@ def _listed(values: Iterable[StrEnum]) -> str:
 
 
 FINAL = f"status IN ({_listed(TASK_FINAL)})"
+# A dead letter is a task, not a row of its own.
+DEAD_LETTER = "status = 'FAILED' AND discarded_at IS NULL"
 
 
 class Base(DeclarativeBase):
@@ -91,6 +100,11 @@ class Task(Base):
     progress: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     dead_letter_reason: Mapped[str | None]
+    error_fingerprint: Mapped[str | None]  # what failed alike has the same
+    discarded_at: Mapped[datetime | None]  # it FAILED and is no dead letter any more
+    replays: Mapped[int] = mapped_column(
+        Integer, server_default=text("0")
+    )  # how often it was a dead letter before
     last_sequence: Mapped[int] = mapped_column(Integer, server_default=text("1"))  # number of its last event
 
     unique_key: Mapped[str | None]
@@ -110,7 +124,10 @@ class Task(Base):
         CheckConstraint("payload_form IN ('STRUCT', 'JSON')", name="payload_form"),
         CheckConstraint(f"(finished_at IS NOT NULL) = ({FINAL})", name="finished"),
         CheckConstraint("(session_id IS NOT NULL) = (status = 'RUNNING')", name="running"),
-        CheckConstraint("(dead_letter_reason IS NOT NULL) <= (status = 'FAILED')", name="dead_letter"),
+        CheckConstraint("(dead_letter_reason IS NOT NULL) = (status = 'FAILED')", name="dead_letter"),
+        CheckConstraint(_is_one_of("dead_letter_reason", DeadLetterCause), name="dead_letter_reason"),
+        CheckConstraint("(error_fingerprint IS NOT NULL) = (status = 'FAILED')", name="error_fingerprint"),
+        CheckConstraint("(discarded_at IS NOT NULL) <= (status = 'FAILED')", name="discarded"),
         CheckConstraint("(unique_key IS NULL) = (unique_scope IS NULL)", name="unique_key"),
         CheckConstraint("unique_scope IN ('UNFINISHED', 'WAITING')", name="unique_scope"),
         # What the sweep walks: due work by lane, timers, sessions, deadlines. All partial, so that a
@@ -131,6 +148,23 @@ class Task(Base):
             "finished_at",
             "id",
             postgresql_where=text("finished_at IS NOT NULL"),
+        ),
+        Index(
+            "tasks_dead_letters",
+            "tenant_id",
+            "finished_at",
+            "id",
+            postgresql_where=text(DEAD_LETTER),
+        ),
+        # Holds all that the summary counts.
+        Index(
+            "tasks_failed_alike",
+            "tenant_id",
+            "error_fingerprint",
+            "finished_at",
+            "id",
+            postgresql_include=["task_type", "queue"],
+            postgresql_where=text(DEAD_LETTER),
         ),
         Index("tasks_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
         # What may be there only once.

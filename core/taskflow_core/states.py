@@ -52,6 +52,14 @@ class Priority(StrEnum):
     LOW = "LOW"
 
 
+class DeadLetterCause(StrEnum):
+    """Why a task that FAILED had no attempt left."""
+
+    EXHAUSTED = "EXHAUSTED"
+    NOT_RETRYABLE = "NOT_RETRYABLE"
+    CRASH_LOOP = "CRASH_LOOP"
+
+
 class EventKind(StrEnum):
     """What a line of a task's log says."""
 

@@ -11,11 +11,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
-from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1 import dead_letter_pb2, retry_policy_pb2, task_pb2, task_service_pb2
 from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task
 TaskEvent = task_pb2.TaskEvent
+DeadLetter = dead_letter_pb2.DeadLetter
 TaskAttempt = task_pb2.TaskAttempt
 StreamClosing = task_service_pb2.StreamClosing
 
@@ -78,6 +79,31 @@ def with_result(row: Row) -> task_pb2.Task:
     if row["status"] == "SUCCEEDED" and row["result"] is not None:
         _set_result(message, row)
     return message
+
+
+def dead_letter(row: Row, *, full: bool = False) -> dead_letter_pb2.DeadLetter:
+    """A dead letter, with the payload of its task if `full`."""
+    return DeadLetter(
+        task=task(row, full=full),
+        cause=row["dead_letter_reason"],
+        fingerprint=row["error_fingerprint"],
+        dead_time=timestamp(row["finished_at"]),
+        replay_count=row["replays"],
+    )
+
+
+def dead_letter_group(row: Row) -> dead_letter_pb2.DeadLetterGroup:
+    """Dead letters that failed alike; the row is the last of them, with what is said of all."""
+    return dead_letter_pb2.DeadLetterGroup(
+        fingerprint=row["error_fingerprint"],
+        count=row["size"],
+        error_type=row["error"]["type"],
+        task_types=row["task_types"],
+        queues=row["queues"],
+        first_time=timestamp(row["first_time"]),
+        last_time=timestamp(row["last_time"]),
+        sample=dead_letter(row),
+    )
 
 
 def event(row: Row) -> task_pb2.TaskEvent:

@@ -291,7 +291,7 @@ async def test_a_finished_task_cannot_be_cancelled(app: App):
 async def test_a_failed_task_is_put_back_with_its_attempts_counted_anew(app: App):
     session_id = await open_test_session(app)
     task = await running_task(app, session_id)
-    failed = settlement(task, session_id, "FAILED", dead_letter_reason="ATTEMPTS_EXHAUSTED")
+    failed = settlement(task, session_id, "FAILED", dead_letter_reason="EXHAUSTED")
     await app.settlement.settle(failed)
     row = await app.retry.retry(TENANT, task["id"], "tester", "fixed")
     assert (row["status"], row["failed_attempts"], row["attempt"]) == ("QUEUED", 0, 1)

@@ -84,7 +84,7 @@ async def test_a_failed_attempt_is_followed_by_another_until_the_task_is_a_dead_
         raise ValueError(f"attempt {context.attempt}")
 
     task = await run(app, broken, retry_policy=ONCE_MORE)
-    assert (task["status"], task["dead_letter_reason"]) == ("FAILED", "ATTEMPTS_EXHAUSTED")
+    assert (task["status"], task["dead_letter_reason"]) == ("FAILED", "EXHAUSTED")
     assert task["error"] | {"stack_trace": ""} == {
         "type": "ValueError",
         "message": "attempt 2",

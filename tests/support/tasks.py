@@ -9,6 +9,7 @@ from taskflow_core.retry import RetryPolicy
 from taskflow_core.sessions import TypeDefaults, open_session
 from taskflow_core.tasks.claim import claim
 from taskflow_core.tasks.create import NewTask
+from taskflow_core.tasks.fail import Failure
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
@@ -69,6 +70,9 @@ def settlement(task: Row, session_id: int, status: Any = "SUCCEEDED", **fields: 
     }
     if status == "SUCCEEDED":
         values["result"] = "{}"
+    if status == "FAILED":
+        values["error"] = Failure("ValueError", "no").as_error(task["attempt"])
+        values |= {"dead_letter_reason": "EXHAUSTED", "error_fingerprint": "0123456789abcdef"}
     return Settlement(**(values | fields))
 
 

@@ -15,6 +15,7 @@ from taskflow_core.states import Priority
 from taskflow_worker.engine import TaskWorker
 from taskflow_worker.registry import RegistrationError, Registry, load_registry
 from taskflow_worker.scheduler import run_scheduler
+from taskflow_worker.service_handlers import service_handlers
 
 
 @click.command()
@@ -47,6 +48,8 @@ def worker(priorities: str, queues: str, imports: Sequence[str]) -> None:
 
 async def _work(settings: Settings, registry: Registry, served: Sequence[Lane]) -> None:
     async with open_app(settings, "worker") as app:
+        for handler in service_handlers(app):
+            registry.add(handler)
         task_worker = TaskWorker(app, registry, served)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -168,6 +168,7 @@ class Runner:
             effective_policy(task["retry_policy"], of_type, RetryPolicy()),
             self._rng,
             task_id=task["id"],
+            task_type=task["task_type"],
             attempt=task["attempt"],
             session_id=attempt.session_id,
             worker=attempt.worker,

@@ -269,6 +269,7 @@ def _row(task_id: UUID, task: NewTask, stored: Row) -> Row:
         "attempt": 0,
         "failed_attempts": 0,
         "crashes": 0,
+        "replays": 0,
         "last_sequence": 1,
         "request_id": task.request_id,
         "created_at": stored["created_at"],

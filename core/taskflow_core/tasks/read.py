@@ -96,21 +96,25 @@ class TaskReader:
         if condition is not None:
             query = query.where(condition)
         arguments = {"list": "tasks", "tenant": tenant_id, "filter": filter, "order": str(order)}
-        return await self._page(query, order, page, arguments)
+        return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
     async def list_events(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The log of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
         await get_task(self._database, tenant_id, task_id)
         order = parse_order("", {"sequence": TaskEvent.sequence}, "sequence", tie_breaker="sequence")
         query = select(*TaskEvent.__table__.columns).where(TaskEvent.task_id == task_id)
-        return await self._page(query, order, page, {"list": "events", "task": str(task_id)})
+        return await fetch_page(
+            self._database, self._tokens, query, order, page, {"list": "events", "task": str(task_id)}
+        )
 
     async def list_attempts(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The ended attempts of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
         await get_task(self._database, tenant_id, task_id)
         order = parse_order("", {"attempt": TaskAttempt.attempt}, "attempt", tie_breaker="attempt")
         query = select(*TaskAttempt.__table__.columns).where(TaskAttempt.task_id == task_id)
-        return await self._page(query, order, page, {"list": "attempts", "task": str(task_id)})
+        return await fetch_page(
+            self._database, self._tokens, query, order, page, {"list": "attempts", "task": str(task_id)}
+        )
 
     async def list_types(self, page: PageRequest) -> Page:
         """The task types by name, with the live workers and the queues of each.
@@ -127,7 +131,7 @@ class TaskReader:
         queue = func.unnest(WorkerSession.queues)
         queues = func.array(select(queue).where(serves).distinct().order_by(text("1")).scalar_subquery())
         query = select(*TaskType.__table__.columns, workers.label("workers"), queues.label("queues"))
-        return await self._page(query, order, page, {"list": "task types"})
+        return await fetch_page(self._database, self._tokens, query, order, page, {"list": "task types"})
 
     async def find_ids(self, tenant_id: str, filter: str, statuses: Sequence[str], limit: int) -> list[UUID]:
         """Ids of at most `limit` tasks in one of these statuses that match a filter, oldest first.
@@ -142,19 +146,29 @@ class TaskReader:
             ids = await connection.scalars(query.order_by(Task.created_at, Task.id).limit(limit))
             return list(ids)
 
-    async def _page(
-        self, query: Select[Any], order: Order, page: PageRequest, arguments: dict[str, str]
-    ) -> Page:
-        size = page_size(page.size)
-        if page.token:
-            query = query.where(order.after(self._tokens.decode(page.token, arguments)))
-        # One row more than asked for tells whether there is another page.
-        query = query.order_by(*order.clauses()).limit(size + 1)
-        async with self._database.engine.connect() as connection:
-            rows = list((await connection.execute(query)).mappings())
-        if len(rows) <= size:
-            return Page(rows, "")
-        return Page(rows[:size], self._tokens.encode(order.values(rows[size - 1]), arguments))
+
+async def fetch_page(
+    database: Database,
+    tokens: PageTokens,
+    query: Select[Any],
+    order: Order,
+    page: PageRequest,
+    arguments: dict[str, str],
+) -> Page:
+    """One page of a query. `arguments` are all that the list depends on; see PageTokens.
+
+    Raises InvalidArgument (INVALID_PAGE_TOKEN).
+    """
+    size = page_size(page.size)
+    if page.token:
+        query = query.where(order.after(tokens.decode(page.token, arguments)))
+    # One row more than asked for tells whether there is another page.
+    query = query.order_by(*order.clauses()).limit(size + 1)
+    async with database.engine.connect() as connection:
+        rows = list((await connection.execute(query)).mappings())
+    if len(rows) <= size:
+        return Page(rows, "")
+    return Page(rows[:size], tokens.encode(order.values(rows[size - 1]), arguments))
 
 
 async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:

@@ -29,15 +29,17 @@ class Settlement:
     error: dict[str, Any] | None = None  # type, message, stack_trace, attempt
     delay: float = 0.0  # seconds until the next attempt, with RETRYING and QUEUED
     message: str | None = None
-    dead_letter_reason: str | None = None
+    dead_letter_reason: str | None = None  # with FAILED, and only then; so is the fingerprint
+    error_fingerprint: str | None = None
 
 
 SETTLE = """
 WITH ended AS (
   SELECT * FROM unnest(
     $1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::float8[], $10::text[], $11::text[]) AS ended (
-    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason)
+    $9::float8[], $10::text[], $11::text[], $12::text[]) AS ended (
+    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason,
+    error_fingerprint)
 ), moved AS (
   UPDATE tasks t SET
     status = CASE
@@ -49,6 +51,7 @@ WITH ended AS (
     crashes = t.crashes + (ended.outcome = 'LOST')::int,
     error = coalesce(ended.error::jsonb, t.error),
     dead_letter_reason = CASE WHEN t.cancel_requested_at IS NULL THEN ended.dead_letter_reason END,
+    error_fingerprint = CASE WHEN t.cancel_requested_at IS NULL THEN ended.error_fingerprint END,
     finished_at = CASE
       WHEN ended.status IN ('RETRYING', 'QUEUED') AND t.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     last_sequence = t.last_sequence + 1
@@ -152,6 +155,7 @@ def _columns(batch: Sequence[Settlement]) -> list[list[Any]]:
         [s.delay for s in batch],
         [s.message for s in batch],
         [s.dead_letter_reason for s in batch],
+        [s.error_fingerprint for s in batch],
     ]
 
 

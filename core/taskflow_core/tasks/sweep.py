@@ -18,8 +18,10 @@ import structlog
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection, Database
+from taskflow_core.fingerprint import fingerprint
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
 from taskflow_core.retry import RetryPolicy
+from taskflow_core.states import DeadLetterCause
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
 from taskflow_core.tasks.rows import Row, hint_of
@@ -30,6 +32,8 @@ log = structlog.get_logger()
 # Any number, as long as all sweepers use the same.
 LOCK = 7_401_922
 SERVICE = "service"
+# The type of the error of an attempt whose worker is gone.
+WORKER_LOST = "WorkerLost"
 
 # Whether there is anything for each part to do. An idle service pays for this one statement.
 LOOK = """
@@ -67,7 +71,7 @@ SELECT id, queue, priority, attempt, run_at FROM moved
 """
 
 FIND_LOST = """
-SELECT t.id, t.attempt, t.session_id, t.crashes, s.worker
+SELECT t.id, t.task_type, t.attempt, t.session_id, t.crashes, s.worker
 FROM worker_sessions s JOIN tasks t ON t.session_id = s.id AND t.status = 'RUNNING'
 WHERE s.lease_until < now() OR s.ended_at IS NOT NULL
 ORDER BY t.id LIMIT $1
@@ -80,7 +84,8 @@ WHERE s.ended_at IS NULL AND s.lease_until < now()
 """
 
 FIND_OVERDUE = """
-SELECT t.id, t.attempt, t.session_id, t.failed_attempts, t.retry_policy, d.retry_policy AS type_retry_policy, s.worker
+SELECT t.id, t.task_type, t.attempt, t.session_id, t.failed_attempts, t.retry_policy,
+  d.retry_policy AS type_retry_policy, s.worker
 FROM tasks t JOIN worker_sessions s ON s.id = t.session_id LEFT JOIN task_types d ON d.name = t.task_type
 WHERE t.status = 'RUNNING' AND t.attempt_deadline < now() - make_interval(secs => $2)
 ORDER BY t.id LIMIT $1
@@ -209,9 +214,11 @@ class Sweep:
             worker=row["worker"],
             status="FAILED" if looping else "QUEUED",
             outcome="LOST",
-            error=Failure("WorkerLost", message).as_error(row["attempt"]),
+            error=Failure(WORKER_LOST, message).as_error(row["attempt"]),
             message=message,
-            dead_letter_reason="CRASH_LOOP" if looping else None,
+            dead_letter_reason=DeadLetterCause.CRASH_LOOP if looping else None,
+            # Without the message: it names the worker, and any worker would have been lost.
+            error_fingerprint=fingerprint(row["task_type"], WORKER_LOST, "", "") if looping else None,
         )
 
     async def end_overdue(self) -> int:
@@ -227,6 +234,7 @@ class Sweep:
             policy,
             self._rng,
             task_id=row["id"],
+            task_type=row["task_type"],
             attempt=row["attempt"],
             session_id=row["session_id"],
             worker=row["worker"],
