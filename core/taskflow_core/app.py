@@ -16,12 +16,15 @@ from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.settings import QueueSettings
+from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
+from taskflow_core.tasks.result import TaskResults
+from taskflow_core.tasks.retention import Retention, RetentionLimits
 from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
@@ -41,6 +44,7 @@ class App:
     dead_letters: DeadLetterReader
     dead_letter_discard: DeadLetterDiscard
     dead_letter_replay: DeadLetterReplay
+    results: TaskResults
     creation: TaskCreation
     cancellation: TaskCancellation
     retry: TaskRetry
@@ -50,6 +54,7 @@ class App:
     reporting: TaskReporting
     watch: TaskWatch
     sweep: Sweep
+    retention: Retention
 
 
 @asynccontextmanager
@@ -91,6 +96,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     cancellation = TaskCancellation(database, queue, announcer)
     held = HeldTasks(database, announcer)
     settlement = TaskSettlement(database, announcer, held)
+    store = open_result_store(settings)
     return App(
         settings=settings,
         database=database,
@@ -101,6 +107,12 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         dead_letters=dead_letters,
         dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
         dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
+        results=TaskResults(
+            database,
+            store,
+            inline_bytes=settings.result_inline_bytes,
+            max_bytes=settings.max_result_bytes,
+        ),
         creation=TaskCreation(database, announcer),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),
@@ -131,5 +143,13 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 default_retry=RetryPolicy(),
             ),
             random.Random(),  # noqa: S311 - jitter
+        ),
+        retention=Retention(
+            database,
+            announcer,
+            store,
+            RetentionLimits(
+                tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
+            ),
         ),
     )

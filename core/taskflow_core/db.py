@@ -104,6 +104,18 @@ async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+@asynccontextmanager
+async def alone(database: Database, lock: int) -> AsyncIterator[bool]:
+    """Whether no other process is in a block with the same lock. Holds one connection meanwhile."""
+    async with database.pool.acquire() as connection:
+        is_alone: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock)
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                await connection.fetchval("SELECT pg_advisory_unlock($1)", lock)
+
+
 async def until_answered(
     work: Callable[[], Awaitable[Result]], what: str, *, give_up_after: float | None = None
 ) -> Result:

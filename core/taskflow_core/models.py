@@ -187,6 +187,14 @@ class Task(Base):
             postgresql_include=["task_type", "queue"],
             postgresql_where=text(DEAD_LETTER),
         ),
+        # What retention walks, oldest first, over all tenants. A finished task is in one of the two.
+        Index(
+            "tasks_done",
+            "finished_at",
+            "id",
+            postgresql_where=text(f"finished_at IS NOT NULL AND NOT ({DEAD_LETTER})"),
+        ),
+        Index("tasks_dead", "finished_at", "id", postgresql_where=text(DEAD_LETTER)),
         Index("tasks_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
         # What may be there only once.
         Index(
@@ -217,13 +225,16 @@ class Task(Base):
 
 
 class TaskResult(Base):
-    """What a task returned: apart from the task, so that lists stay narrow."""
+    """What a task returned: apart from the task, so that lists stay narrow. A large one is but named here."""
 
     __tablename__ = "task_results"
 
     task_id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[str]
-    result: Mapped[str]  # JSON text
+    result: Mapped[str | None]  # JSON text
+    result_url: Mapped[str | None]  # where the text lies
+
+    __table_args__ = (CheckConstraint("(result IS NULL) <> (result_url IS NULL)", name="result"),)
 
 
 class TaskAttempt(Base):
@@ -305,6 +316,7 @@ class WorkerSession(Base):
 
     __table_args__ = (
         Index("worker_sessions_open", "lease_until", postgresql_where=text("ended_at IS NULL")),
+        Index("worker_sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
 

@@ -28,7 +28,7 @@ class InvalidResult(Exception):
 
 
 class ResultTooLarge(Exception):
-    """A handler returned more than the setting `max_result_bytes` allows."""
+    """A handler returned more than is kept; the message names the limit and its setting."""
 
 
 def canonical_json(value: Any) -> str:
@@ -91,11 +91,11 @@ def exact_numbers(value: Any, field: str) -> Any:
         raise fault.as_invalid_argument(field) from None
 
 
-def result_text(value: Any, limit: int) -> str:
+def result_text(value: Any, limit: int, setting: str = "TASKFLOW_MAX_RESULT_BYTES") -> str:
     """The JSON text of what a handler returned.
 
     Taken are dicts with text keys, lists, tuples (as lists), texts, numbers, booleans and None, and nothing else:
-    how a date or an object becomes JSON is the handler's choice to make.
+    how a date or an object becomes JSON is the handler's choice to make. `setting` is what allows more.
 
     Errors: InvalidResult, ResultTooLarge.
     """
@@ -107,9 +107,9 @@ def result_text(value: Any, limit: int) -> str:
     except _Fault as fault:
         raise InvalidResult(f"result{fault.path}: {fault.description}") from None
     except _TooManyValues:
-        raise ResultTooLarge(_too_large_result(f"more than {limit}", limit)) from None
+        raise ResultTooLarge(_too_large_result(f"more than {limit}", limit, setting)) from None
     if size > limit:
-        raise ResultTooLarge(_too_large_result(str(size), limit))
+        raise ResultTooLarge(_too_large_result(str(size), limit, setting))
     return text
 
 
@@ -132,9 +132,9 @@ def _check_payload_size(text: str, field: str, limit: int) -> None:
         )
 
 
-def _too_large_result(size: str, limit: int) -> str:
+def _too_large_result(size: str, limit: int, setting: str) -> str:
     return (
-        f"{size} bytes of JSON; at most {limit} are allowed (setting TASKFLOW_MAX_RESULT_BYTES)."
+        f"{size} bytes of JSON; at most {limit} are allowed (setting {setting})."
         " Store large output elsewhere and return its address"
     )
 

@@ -77,7 +77,11 @@ def preview(new: NewTask) -> task_pb2.Task:
 def with_result(row: Row) -> task_pb2.Task:
     """A task with everything, from a row that was read with its result."""
     message = task(row)
-    if row["status"] == "SUCCEEDED" and row["result"] is not None:
+    if row["status"] != "SUCCEEDED":
+        return message
+    if row["result_url"] is not None:
+        message.result_url = row["result_url"]
+    elif row["result"] is not None:
         _set_result(message, row)
     return message
 

@@ -8,7 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from taskflow_core.app import App
 from taskflow_core.states import TASK_FINAL, TaskStatus
-from taskflow_core.tasks.read import PageRequest, get_result, get_task
+from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from taskflow_server import pack, sse, unpack
 from taskflow_server.auth import current_principal
@@ -20,7 +20,6 @@ from taskflow_server.submit import submit_each
 BATCH_LIMIT = 10_000
 DEFAULT_WAIT = 20.0  # seconds
 MAX_WAIT = 600.0  # seconds, as the contract has it
-RESULT_CHUNK = 256 * 1024  # bytes
 
 
 class TaskService(task_service_pb2_grpc.TaskServiceServicer):
@@ -147,10 +146,10 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def GetTaskResult(
         self, request: task_service_pb2.GetTaskResultRequest, context: Context
     ) -> AsyncIterator[HttpBody]:
-        result = await get_result(self._app.database, current_principal().tenant_id, UUID(request.task_id))
-        data = result.encode()
-        for start in range(0, len(data), RESULT_CHUNK):
-            yield HttpBody(content_type="application/json", data=data[start : start + RESULT_CHUNK])
+        chunks = self._app.results.read(current_principal().tenant_id, UUID(request.task_id))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield HttpBody(content_type="application/json", data=chunk)
 
     async def ListTaskEvents(
         self, request: task_service_pb2.ListTaskEventsRequest, context: Context

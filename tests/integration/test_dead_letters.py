@@ -226,7 +226,7 @@ async def test_lists_and_summaries_are_read_from_indexes_of_dead_letters_alone(a
         await connection.execute("SET LOCAL enable_seqscan = off")
         plan = await connection.fetch(f"EXPLAIN {statement}", TENANT)
     text = "\n".join(row[0] for row in plan)
-    assert {"list": "tasks_dead_letters", "summary": "tasks_failed_alike"}[query] in text
+    assert {"list": "tasks_dead", "summary": "tasks_failed_alike"}[query] in text
 
 
 # Discarding

@@ -12,6 +12,7 @@ from support.tasks import (
     kinds_of,
     new_task,
     open_test_session,
+    result_of,
     running_task,
     settlement,
     status_of,
@@ -22,7 +23,7 @@ from taskflow_core.queue import Lane
 from taskflow_core.sessions import beat
 from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.create import UniqueKey
-from taskflow_core.tasks.read import PageRequest, get_result, get_task
+from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import COLUMNS
 
@@ -180,9 +181,9 @@ async def test_a_result_is_stored_as_it_was_returned(app: App):
     session_id = await open_test_session(app)
     task = await running_task(app, session_id)
     with pytest.raises(NoResult):
-        await get_result(app.database, TENANT, task["id"])
+        await result_of(app, task)
     assert await app.settlement.settle(settlement(task, session_id, result='{"n":9007199254740993}'))
-    assert await get_result(app.database, TENANT, task["id"]) == '{"n":9007199254740993}'
+    assert await result_of(app, task) == '{"n":9007199254740993}'
     assert await kinds_of(app, task) == ["CREATED", "STARTED", "SUCCEEDED"]
 
 

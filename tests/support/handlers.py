@@ -127,3 +127,9 @@ UNUSUAL_RESULTS: dict[str, Callable[[], Any]] = {
     "nothing": lambda: None,
     "2 MiB": lambda: "x" * 2 * 1024 * 1024,
 }
+
+
+@register_task_handler("test.large")
+async def large(context: TaskContext, payload: dict[str, Any]) -> str:
+    """Returns a text of so many characters."""
+    return "0123456789" * (int(payload["characters"]) // 10)

@@ -81,6 +81,11 @@ async def status_of(app: App, task: Row) -> str:
     return str(row["status"])
 
 
+async def result_of(app: App, task: Row) -> str:
+    """The result as its readers get it."""
+    return b"".join([chunk async for chunk in app.results.read(TENANT, task["id"])]).decode()
+
+
 async def kinds_of(app: App, task: Row) -> Sequence[str]:
     """The kinds of a task's events, whose numbers must be 1, 2, 3 ..."""
     page = await app.reader.list_events(TENANT, task["id"], PageRequest(1000))

@@ -1,4 +1,4 @@
-"""Reading tasks, their results, events and attempts, and the task types."""
+"""Reading tasks, their events and attempts, and the task types."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, text
 
 from taskflow_core.db import Database
-from taskflow_core.errors import NoResult, NotFound
+from taskflow_core.errors import NotFound
 from taskflow_core.filters import ENUM, INTEGER, TEXT, TEXT_LIST, TIMESTAMP, FilterField, compile_filter
 from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.models import Task, TaskAttempt, TaskEvent, TaskResult, TaskType, WorkerSession
@@ -17,14 +17,9 @@ from taskflow_core.states import Priority, TaskStatus
 from taskflow_core.tasks.rows import Row, columns
 
 GET = f"""
-SELECT {columns("t")}, r.result FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
+SELECT {columns("t")}, r.result, r.result_url FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
 WHERE t.id = $1 AND t.tenant_id = $2
 """  # noqa: S608 - the columns are our own
-
-GET_RESULT = """
-SELECT t.status, r.result FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
-WHERE t.id = $1 AND t.tenant_id = $2
-"""
 
 # Everything but the payload, which a list has no use for.
 BASIC_COLUMNS = [column for column in Task.__table__.columns if column.key != "payload"]
@@ -86,7 +81,7 @@ class TaskReader:
         """
         order = parse_order(order_by, ORDER_FIELDS, default="create_time desc")
         if full:
-            query = select(*Task.__table__.columns, TaskResult.result).outerjoin(
+            query = select(*Task.__table__.columns, TaskResult.result, TaskResult.result_url).outerjoin(
                 TaskResult, TaskResult.task_id == Task.id
             )
         else:
@@ -177,18 +172,3 @@ async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:
     if row is None:
         raise NotFound("task", str(task_id))
     return row
-
-
-async def get_result(database: Database, tenant_id: str, task_id: UUID) -> str:
-    """The result as JSON text. Raises NotFound, NoResult."""
-    row = await database.pool.fetchrow(GET_RESULT, task_id, tenant_id)
-    if row is None:
-        raise NotFound("task", str(task_id))
-    if row["status"] != TaskStatus.SUCCEEDED:
-        raise NoResult(
-            f"task {task_id} is {row['status']}; only a SUCCEEDED task has a result",
-            task_id=str(task_id),
-            status=row["status"],
-        )
-    result: str = row["result"]
-    return result

@@ -28,6 +28,7 @@ class Settlement:
     status: Literal["SUCCEEDED", "RETRYING", "FAILED", "CANCELLED", "QUEUED"]
     outcome: Literal["SUCCEEDED", "FAILED", "CANCELLED", "RELEASED", "LOST"]
     result: str | None = None  # JSON text
+    result_url: str | None = None  # instead of the text of a large one
     error: dict[str, Any] | None = None  # type, message, stack_trace, attempt
     delay: float = 0.0  # seconds until the next attempt, with RETRYING and QUEUED
     message: str | None = None
@@ -39,9 +40,9 @@ SETTLE = f"""
 WITH ended AS (
   SELECT * FROM unnest(
     $1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::float8[], $10::text[], $11::text[], $12::text[]) AS ended (
+    $9::float8[], $10::text[], $11::text[], $12::text[], $13::text[]) AS ended (
     id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason,
-    error_fingerprint)
+    error_fingerprint, result_url)
 ), moved AS (
   UPDATE tasks t SET
     status = CASE
@@ -61,11 +62,11 @@ WITH ended AS (
   WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
   RETURNING t.id, t.tenant_id, t.status, t.attempt, t.queue, t.priority, t.run_at, t.last_sequence,
     t.attempt_started_at, t.cancel_reason, ended.session_id, ended.worker, ended.outcome, ended.result,
-    ended.error, ended.message
+    ended.result_url, ended.error, ended.message
 ), results AS (
-  INSERT INTO task_results (task_id, tenant_id, result)
-  SELECT id, tenant_id, result FROM moved WHERE status = 'SUCCEEDED'
-  ON CONFLICT (task_id) DO UPDATE SET result = excluded.result
+  INSERT INTO task_results (task_id, tenant_id, result, result_url)
+  SELECT id, tenant_id, result, result_url FROM moved WHERE status = 'SUCCEEDED'
+  ON CONFLICT (task_id) DO UPDATE SET result = excluded.result, result_url = excluded.result_url
 ), attempts AS (
   INSERT INTO task_attempts (task_id, attempt, tenant_id, session_id, worker, outcome, error, started_at)
   SELECT id, attempt, tenant_id, session_id, worker, outcome, error::jsonb, attempt_started_at FROM moved
@@ -162,6 +163,7 @@ def _columns(batch: Sequence[Settlement]) -> list[list[Any]]:
         [s.message for s in batch],
         [s.dead_letter_reason for s in batch],
         [s.error_fingerprint for s in batch],
+        [s.result_url for s in batch],
     ]
 
 

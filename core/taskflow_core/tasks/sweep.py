@@ -6,8 +6,7 @@ them from doing the same work twice.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -17,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.db import Connection, Database
+from taskflow_core.db import Database, alone
 from taskflow_core.fingerprint import fingerprint
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
 from taskflow_core.queues.held import HeldTasks
@@ -177,23 +176,13 @@ class Sweep:
         wanted = [part for part in parts if seen is not None and seen[part]]
         if not wanted:
             return {}
-        async with self._alone() as alone:
-            moved = {part: await parts[part]() for part in wanted} if alone else {}
+        async with alone(self._database, LOCK) as is_alone:
+            moved = {part: await parts[part]() for part in wanted} if is_alone else {}
         return {part: count for part, count in moved.items() if count}
 
     @property
     def _patience_with_the_stubborn(self) -> float:
         return self._limits.cancel_grace + self._limits.timeout_grace
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[bool]:
-        async with self._database.pool.acquire() as connection:
-            alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK)
-            try:
-                yield alone
-            finally:
-                if alone:
-                    await _unlock(connection)
 
     async def rescue_lost(self) -> int:
         """End the attempts of workers that are dead: back to QUEUED, or a dead letter after too many."""
@@ -324,7 +313,3 @@ class Sweep:
 
     async def _settle(self, settlements: list[Settlement]) -> int:
         return sum(await asyncio.gather(*map(self._settlement.settle, settlements)))
-
-
-async def _unlock(connection: Connection) -> None:
-    await connection.fetchval("SELECT pg_advisory_unlock($1)", LOCK)
