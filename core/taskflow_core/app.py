@@ -14,6 +14,8 @@ from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
+from taskflow_core.queues.held import HeldTasks
+from taskflow_core.queues.settings import QueueSettings
 from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
@@ -47,6 +49,8 @@ class App:
     cancellation: TaskCancellation
     retry: TaskRetry
     settlement: TaskSettlement
+    held: HeldTasks
+    queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
     sweep: Sweep
@@ -67,6 +71,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.creation.drain()
             await app.reporting.drain()
             await app.settlement.drain()
+            await app.held.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -89,8 +94,9 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     page_tokens = PageTokens.of(settings)
     dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
-    settlement = TaskSettlement(database, announcer)
     store = open_result_store(settings)
+    held = HeldTasks(database, announcer)
+    settlement = TaskSettlement(database, announcer, held)
     return App(
         settings=settings,
         database=database,
@@ -111,6 +117,8 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),
         settlement=settlement,
+        held=held,
+        queues=QueueSettings(database, held, page_tokens),
         reporting=TaskReporting(database, announcer),
         watch=TaskWatch(
             database,
@@ -125,6 +133,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             announcer,
             settlement,
             cancellation,
+            held,
             SweepLimits(
                 max_crashes=settings.max_crashes,
                 cancel_grace=settings.cancel_grace,

@@ -29,10 +29,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from taskflow_core.states import (
     TASK_FINAL,
+    TASK_WAITING,
     AttemptOutcome,
     DeadLetterCause,
     EventKind,
     Priority,
+    QueueStatus,
     TaskStatus,
 )
 
@@ -88,6 +90,7 @@ class Task(Base):
 
     status: Mapped[str]
     run_at: Mapped[datetime]  # when the next attempt is due
+    held: Mapped[bool] = mapped_column(server_default=text("false"))  # due, but its queue had no room
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts started: the fence
     failed_attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     crashes: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts whose worker was lost
@@ -132,9 +135,27 @@ class Task(Base):
         CheckConstraint("unique_scope IN ('UNFINISHED', 'WAITING')", name="unique_scope"),
         # What the sweep walks: due work by lane, timers, sessions, deadlines. All partial, so that a
         # finished task costs nothing in them.
-        Index("tasks_queued", "run_at", "id", postgresql_where=text("status = 'QUEUED'")),
+        Index("tasks_queued", "run_at", "id", postgresql_where=text("status = 'QUEUED' AND NOT held")),
         Index("tasks_timed", "run_at", "id", postgresql_where=text("status IN ('RETRYING', 'SCHEDULED')")),
         Index("tasks_running", "session_id", postgresql_where=text("status = 'RUNNING'")),
+        # What limits of queues count, and what waits for room under them.
+        Index(
+            "tasks_running_by_queue",
+            "tenant_id",
+            "queue",
+            "task_type",
+            postgresql_where=text("status = 'RUNNING'"),
+        ),
+        Index(
+            "tasks_held",
+            "tenant_id",
+            "queue",
+            "task_type",
+            "priority",
+            "run_at",
+            "id",
+            postgresql_where=text(f"held AND status IN ({_listed(TASK_WAITING)})"),
+        ),
         Index(
             "tasks_expiring",
             "expire_at",
@@ -256,6 +277,26 @@ class TaskEvent(Base):
         CheckConstraint(_is_one_of("kind", EventKind), name="kind"),
         CheckConstraint(_is_one_of("status", TaskStatus), name="status"),
     )
+
+
+class Queue(Base):
+    """The settings of a named queue. One that nobody has set anything for has no row."""
+
+    __tablename__ = "queues"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=text(f"'{QueueStatus.ACTIVE}'"))
+    note: Mapped[str] = mapped_column(server_default=text("''"))
+    max_concurrency: Mapped[int | None] = mapped_column(Integer)
+    max_rate: Mapped[float | None]  # attempts that start in a second
+    task_type_limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # both, by type
+    # Attempts that count against the rates: times and numbers, by type, "" for all. Written by claims.
+    recent_starts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))  # counts changes by callers
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint(_is_one_of("status", QueueStatus), name="status"),)
 
 
 class WorkerSession(Base):

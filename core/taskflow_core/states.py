@@ -52,6 +52,13 @@ class Priority(StrEnum):
     LOW = "LOW"
 
 
+class QueueStatus(StrEnum):
+    """Whether a queue hands out work."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+
+
 class DeadLetterCause(StrEnum):
     """Why a task that FAILED had no attempt left."""
 

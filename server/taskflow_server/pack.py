@@ -8,10 +8,11 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from taskflow_core.queues.settings import etag_of
 from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
-from taskflow_proto.v1 import dead_letter_pb2, retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1 import dead_letter_pb2, queue_pb2, retry_policy_pb2, task_pb2, task_service_pb2
 from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task
@@ -150,6 +151,27 @@ def task_type(row: Row) -> task_pb2.TaskType:
         attempt_timeout=duration(row["attempt_timeout"]),
         retry_policy=retry_policy(row["retry_policy"]),
         queues=row["queues"],
+    )
+
+
+def queue(row: Row) -> queue_pb2.Queue:
+    """A queue, with its limits."""
+    return queue_pb2.Queue(
+        name=row["name"],
+        max_concurrency=row["max_concurrency"] or 0,
+        max_rate=row["max_rate"] or 0.0,
+        task_type_limits=[
+            queue_pb2.TaskTypeLimit(
+                task_type=task_type,
+                max_concurrency=limit["max_concurrency"] or 0,
+                max_rate=limit["max_rate"] or 0.0,
+            )
+            for task_type, limit in sorted((row["task_type_limits"] or {}).items())
+        ],
+        status=row["status"],
+        note=row["note"],
+        update_time=timestamp(row["updated_at"]),
+        etag=etag_of(row),
     )
 
 

@@ -1,5 +1,6 @@
 """From the messages of the contract to what core takes: values, defaults, and the checks across fields."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -15,8 +16,16 @@ from taskflow_core.service_tasks import PREFIX, is_reserved
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.create import NewTask, UniqueKey
 from taskflow_core.tasks.retry import NewPayload
-from taskflow_proto.v1 import dead_letter_service_pb2, retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1 import (
+    dead_letter_service_pb2,
+    queue_pb2,
+    queue_service_pb2,
+    retry_policy_pb2,
+    task_pb2,
+    task_service_pb2,
+)
 from taskflow_server.auth import Principal
+from taskflow_server.masks import fields_to_change
 from taskflow_server.structs import fields_of
 
 DEFAULT_QUEUE = "default"
@@ -138,6 +147,37 @@ def _payload(
         return NewPayload(message.payload_json, "JSON")
     field = f"{within}payload"
     return NewPayload(payload_text(fields_of(message.payload, field), field, limit), "STRUCT")
+
+
+def queue_limits(request: queue_service_pb2.UpdateQueueRequest) -> dict[str, Any]:
+    """The limits to change, with their new values; zero lifts a limit, as if it were not set.
+
+    Raises InvalidArgument at `update_mask` or `queue.task_type_limits`.
+    """
+    queue = request.queue
+    values = {
+        "max_concurrency": queue.max_concurrency or None,
+        "max_rate": queue.max_rate or None,
+        "task_type_limits": _task_type_limits(queue.task_type_limits),
+    }
+    wanted = fields_to_change(request.update_mask, queue, values)
+    return {name: value for name, value in values.items() if name in wanted}
+
+
+def _task_type_limits(limits: Iterable[queue_pb2.TaskTypeLimit]) -> dict[str, dict[str, Any]]:
+    by_type: dict[str, dict[str, Any]] = {}
+    for index, limit in enumerate(limits):
+        if limit.task_type in by_type:
+            raise InvalidArgument.at(
+                f"queue.task_type_limits[{index}].task_type",
+                f"{limit.task_type!r} occurs twice",
+                found=limit.task_type,
+            )
+        by_type[limit.task_type] = {
+            "max_concurrency": limit.max_concurrency or None,
+            "max_rate": limit.max_rate or None,
+        }
+    return by_type
 
 
 def _retry_policy(policy: retry_policy_pb2.RetryPolicy) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, NoResult, NotFound, WrongStatus
 from taskflow_core.queue import Lane
 from taskflow_core.sessions import beat
-from taskflow_core.tasks.claim import claim
+from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.create import UniqueKey
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.report import Report, Reports
@@ -149,7 +149,7 @@ async def test_a_claim_repeated_with_its_token_finds_the_same_task_again(app: Ap
     task = await app.creation.create(new_task())
     session_id, token = await open_test_session(app), uuid4()
     once, again = [
-        await claim(app.database, session_id, token, [(task["id"], 0)], attempt_timeout=60, worker="host:1")
+        await claim(app.database, Claim(session_id, "host:1", token, [(task["id"], 0)], attempt_timeout=60))
         for _ in range(2)
     ]
     assert [row["attempt"] for row in (*once, *again)] == [1, 1]
@@ -161,7 +161,7 @@ async def test_a_hint_of_an_earlier_attempt_claims_nothing(app: App):
     task = await running_task(app, session_id)
     await app.settlement.settle(settlement(task, session_id, "QUEUED"))
     hints = [(task["id"], 0)]
-    assert await claim(app.database, session_id, uuid4(), hints, attempt_timeout=60, worker="host:1") == []
+    assert await claim(app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60)) == []
 
 
 async def test_a_session_whose_lease_is_over_claims_nothing(app: App):

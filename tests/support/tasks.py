@@ -7,7 +7,7 @@ from uuid import uuid4
 from taskflow_core.app import App
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.sessions import TypeDefaults, open_session
-from taskflow_core.tasks.claim import claim
+from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.fail import Failure
 from taskflow_core.tasks.read import PageRequest, get_task
@@ -48,7 +48,7 @@ async def open_test_session(app: App, lease_seconds: float = 60, worker: str = "
 async def claim_by_hand(app: App, session_id: int, *tasks: Row) -> list[Row]:
     """Claim tasks as a worker would, from the attempts that the rows say."""
     hints = [(task["id"], task["attempt"]) for task in tasks]
-    return await claim(app.database, session_id, uuid4(), hints, attempt_timeout=60, worker="host:1")
+    return await claim(app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60))
 
 
 async def running_task(app: App, session_id: int, **fields: Any) -> Row:

@@ -266,6 +266,7 @@ def _row(task_id: UUID, task: NewTask, stored: Row) -> Row:
         "expire_at": task.expire_time,
         "status": stored["status"],
         "run_at": stored["run_at"],
+        "held": False,
         "attempt": 0,
         "failed_attempts": 0,
         "crashes": 0,

@@ -9,6 +9,8 @@ from uuid import UUID
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Database, until_answered
+from taskflow_core.queues.held import HeldTasks
+from taskflow_core.queues.rooms import GUARDED, QueueKey
 from taskflow_core.tasks.rows import Row, hint_if_near
 
 
@@ -34,7 +36,7 @@ class Settlement:
     error_fingerprint: str | None = None
 
 
-SETTLE = """
+SETTLE = f"""
 WITH ended AS (
   SELECT * FROM unnest(
     $1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -81,8 +83,10 @@ WITH ended AS (
     END
   FROM moved
 )
-SELECT id, attempt, status, queue, priority, run_at, now() AS now FROM moved
-"""
+SELECT id, attempt, status, queue, priority, run_at, now() AS now, tenant_id, EXISTS (
+  SELECT FROM queues q WHERE q.tenant_id = moved.tenant_id AND q.name = moved.queue AND {GUARDED}) AS guarded
+FROM moved
+"""  # noqa: S608 - the condition is our own
 
 # After a commit whose answer was lost, the attempt's own row tells that it was ours.
 FIND_SETTLED = """
@@ -99,9 +103,10 @@ class TaskSettlement:
     The statement is fenced by session and attempt: a worker that lost its lease cannot overwrite.
     """
 
-    def __init__(self, database: Database, announcer: Announcer) -> None:
+    def __init__(self, database: Database, announcer: Announcer, held: HeldTasks) -> None:
         self._database = database
         self._announcer = announcer
+        self._held = held
         self._batcher: Batcher[Settlement, bool] = Batcher(self._settle)
 
     async def settle(self, settlement: Settlement) -> bool:
@@ -125,6 +130,7 @@ class TaskSettlement:
             tries += 1
             moved = await self._database.pool.fetch(SETTLE, *_columns(ordered))
             self._announcer.announce(_announcement(row) for row in moved)
+            self._held.release({QueueKey(row["tenant_id"], row["queue"]) for row in moved if row["guarded"]})
             settled = {(row["id"], row["attempt"]) for row in moved}
             if tries > 1 and len(settled) < len(ordered):
                 settled |= await self._find_settled(ordered)

@@ -6,6 +6,7 @@ them from doing the same work twice.
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -18,6 +19,7 @@ from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Database, alone
 from taskflow_core.fingerprint import fingerprint
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
+from taskflow_core.queues.held import HeldTasks
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.states import DeadLetterCause
 from taskflow_core.tasks.cancel import TaskCancellation
@@ -47,7 +49,8 @@ SELECT
           AND NOT (status IN ('CANCELLED', 'FAILED', 'SUCCEEDED')) AND cancel_requested_at IS NULL) AS expired,
   EXISTS (SELECT FROM tasks WHERE status IN ('SCHEDULED', 'RETRYING')
           AND run_at <= now() - interval '1 second') AS due,
-  EXISTS (SELECT FROM tasks WHERE status = 'QUEUED' AND run_at < now() - interval '2 seconds')
+  EXISTS (SELECT FROM tasks WHERE held AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')) AS held,
+  EXISTS (SELECT FROM tasks WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds')
     OR EXISTS (SELECT FROM tasks WHERE status IN ('RETRYING', 'SCHEDULED')
                AND run_at < now() + make_interval(secs => $3)) AS hinted
 """
@@ -107,7 +110,7 @@ ORDER BY t.id LIMIT $1
 # Waiting rows in the order of their due time, from a cursor on.
 WAITING_QUEUED = """
 SELECT id, queue, priority, attempt, run_at FROM tasks
-WHERE status = 'QUEUED' AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
+WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
 ORDER BY run_at, id LIMIT $3
 """
 WAITING_TIMED = """
@@ -142,6 +145,7 @@ class Sweep:
         announcer: Announcer,
         settlement: TaskSettlement,
         cancellation: TaskCancellation,
+        held: HeldTasks,
         limits: SweepLimits,
         rng: random.Random,
     ) -> None:
@@ -150,6 +154,7 @@ class Sweep:
         self._announcer = announcer
         self._settlement = settlement
         self._cancellation = cancellation
+        self._held = held
         self._limits = limits
         self._rng = rng
         self._cursors = {WAITING_QUEUED: BEGINNING, WAITING_TIMED: BEGINNING}
@@ -162,6 +167,7 @@ class Sweep:
             "expired": self.cancel_expired,
             "stubborn": self.end_stubborn,
             "due": self.come_due,
+            "held": self.release_held,
             "hinted": self.restore_hints,
         }
         seen = await self._database.pool.fetchrow(
@@ -262,6 +268,17 @@ class Sweep:
         self._announcer.announce(Announcement(row["id"], hint_of(row)) for row in rows)
         return len(rows)
 
+    async def release_held(self) -> int:
+        """Give held tasks the hints that nobody gave them although there is room in their queues."""
+        restored = 0
+        for key in await self._held.keys():
+            more = True
+            while more:
+                release = await self._held.next(key)
+                restored += await self._restore(release.hints)
+                more = release.more
+        return restored
+
     async def restore_hints(self) -> int:
         """Put back the hints that Redis lacks. Walks the backlog in slices, all of it after a wipe."""
         wiped = await self._queue.redis.set(EPOCH_KEY, 1, nx=True)
@@ -287,7 +304,7 @@ class Sweep:
             self._cursors[statement] = (rows[-1]["run_at"], rows[-1]["id"])
         return restored
 
-    async def _restore(self, hints: list[Hint]) -> int:
+    async def _restore(self, hints: Sequence[Hint]) -> int:
         missing: list[Hint] = []
         for _, group in groupby(sorted(hints, key=lambda h: h.lane), key=lambda h: h.lane):
             missing += await self._queue.missing(list(group))
