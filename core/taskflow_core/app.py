@@ -94,9 +94,9 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     page_tokens = PageTokens.of(settings)
     dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
-    store = open_result_store(settings)
     held = HeldTasks(database, announcer)
     settlement = TaskSettlement(database, announcer, held)
+    store = open_result_store(settings)
     return App(
         settings=settings,
         database=database,
