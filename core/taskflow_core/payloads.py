@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import json
 import math
+import re
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ MAX_INTEGER_DIGITS = 4300
 # The doubles from here on skip integers.
 FIRST_INEXACT = 2.0**53
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _TOO_LARGE_INTEGER = 10**MAX_INTEGER_DIGITS
 
 
@@ -29,6 +31,11 @@ class InvalidResult(Exception):
 
 class ResultTooLarge(Exception):
     """A handler returned more than is kept; the message names the limit and its setting."""
+
+
+def storable(text: str) -> str:
+    """The text with what PostgreSQL cannot store, NUL and halves of surrogate pairs, replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def canonical_json(value: Any) -> str:

@@ -85,9 +85,9 @@ def test_a_result_that_is_not_json_says_where_and_what(rest: httpx.Client, resul
 
 
 def test_a_result_that_is_too_large_names_the_limit(rest: httpx.Client) -> None:
-    error = failed(rest, "test.return", {"result": "2 MiB"})
+    error = failed(rest, "test.return", {"result": "9 MiB"})
     assert error["type"] == "ResultTooLarge"
-    assert "at most 1048576 are allowed (setting TASKFLOW_MAX_RESULT_BYTES)" in error["message"]
+    assert "at most 8388608 are allowed (setting TASKFLOW_MAX_RESULT_BYTES)" in error["message"]
 
 
 @pytest.mark.parametrize("result", ["60 levels", "a huge number"])
@@ -176,3 +176,19 @@ def test_long_lines_are_cut(rest: httpx.Client) -> None:
     line, _, progress = (e for e in events_of(rest, task) if e["kind"] in ("LOG", "PROGRESS"))
     assert line["message"] == "x" * 4000
     assert progress["progress"]["message"] == "x" * 500
+
+
+@pytest.mark.parametrize("text", ["a nul", "half a surrogate pair"])
+def test_a_line_that_cannot_be_stored_does_not_hold_up_the_task(rest: httpx.Client, text: str) -> None:
+    task = run(rest, "test.report", {"text": text})
+    assert task["status"] == "SUCCEEDED"
+    assert task["progress"]["message"] == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_half_a_surrogate_pair_in_a_message_is_replaced(rest: httpx.Client) -> None:
+    error = failed(rest, "test.raise", {"message": "half a surrogate pair"})
+    assert (error["type"], error["message"]) == ("ValueError", "\N{REPLACEMENT CHARACTER}")
+
+
+def test_a_handler_that_exits_fails_alone(rest: httpx.Client) -> None:
+    assert failed(rest, "test.exit", {"code": 3})["type"] == "SystemExit"

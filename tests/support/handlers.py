@@ -125,7 +125,7 @@ UNUSUAL_RESULTS: dict[str, Callable[[], Any]] = {
     "60 levels": lambda: _nested(60),
     "a huge number": lambda: 10**400,
     "nothing": lambda: None,
-    "2 MiB": lambda: "x" * 2 * 1024 * 1024,
+    "9 MiB": lambda: "x" * 9 * 1024 * 1024,
 }
 
 

@@ -1,8 +1,9 @@
 """What a running handler reports, on its way to the log: coalesced, bounded, in order."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from taskflow_core.payloads import storable
 from taskflow_core.progress import Progress
 from taskflow_core.tasks.report import Report, Reports, TaskReporting
 from taskflow_core.tasks.rows import Row
@@ -35,7 +36,7 @@ class Reporter:
     def log(self, message: str) -> None:
         """Note a log line."""
         if len(self._lines) < MAX_WAITING_LINES:
-            self._lines.append(Report("LOG", {"message": message}))
+            self._lines.append(Report("LOG", {"message": storable(message)}))
         else:
             self._dropped += 1
         self._start()
@@ -70,6 +71,11 @@ class Reporter:
         if self._dropped:
             lines.append(Report("LOG", {"message": f"{self._dropped} log lines were dropped here"}))
         if self._progress is not None:
-            lines.append(Report("PROGRESS", {"progress": asdict(self._progress)}))
+            progress = replace(
+                self._progress,
+                message=storable(self._progress.message),
+                unit=storable(self._progress.unit),
+            )
+            lines.append(Report("PROGRESS", {"progress": asdict(progress)}))
         self._lines, self._dropped, self._progress = [], 0, None
         return tuple(lines)

@@ -90,7 +90,10 @@ class Runner:
         settlement = await self._outcome(attempt, reporter)
         if settlement is None:
             return
-        await reporter.close()
+        try:
+            await reporter.close()
+        except Exception:
+            log.exception("reports of an attempt were refused", task_id=str(task["id"]))
         try:
             settled = await self._app.settlement.settle(settlement)
         except Exception as error:
@@ -112,7 +115,7 @@ class Runner:
             return self._ended(attempt, "SUCCEEDED", "SUCCEEDED", result=result.text, result_url=result.url)
         except asyncio.CancelledError:
             return self._stopped(attempt)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is recorded
             return self._failed(attempt, _failure(error))
 
     def _stopped(self, attempt: Attempt) -> Settlement | None:
@@ -181,7 +184,7 @@ class Runner:
         )
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: Exception | SystemExit) -> Failure:
     match error:
         case Retry():
             return Failure("Retry", str(error), delay=error.delay)

@@ -65,7 +65,8 @@ class TaskResults:
         if row["status"] != TaskStatus.SUCCEEDED:
             raise NoResult(
                 f"task {task_id} is {row['status']}; only a SUCCEEDED task has a result",
-                task_id=str(task_id),
+                kind="task",
+                id=str(task_id),
                 status=row["status"],
             )
         if row["result_url"] is not None:
