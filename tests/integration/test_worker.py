@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from arq import Worker as ArqWorker
@@ -267,8 +268,12 @@ async def test_a_hint_that_comes_ten_times_runs_the_task_once(app: App):
     assert runs == 2
 
 
-async def test_a_hint_that_is_not_ours_is_dropped(app: App):
-    await app.queue.redis.zadd(NORMAL.key, {"garbage": 0})
+@pytest.mark.parametrize(
+    "hint",
+    ["garbage", "", b"\xff\xfe\0", f"{UUID(int=0)}:-1", f"{UUID(int=0)}:99999999999", f"{UUID(int=0)}:01"],
+)
+async def test_a_hint_that_is_not_ours_is_dropped(app: App, hint: str | bytes):
+    await app.queue.redis.zadd(NORMAL.key, {hint: 0})
     await run(app, lambda context, payload: None)
     assert await app.queue.redis.zcard(NORMAL.key) == 0
 

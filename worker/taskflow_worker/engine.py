@@ -123,7 +123,7 @@ class TaskWorker(Worker):
             try:
                 wanted[parse_hint_id(hint_id)] = (lane, hint_id)
             except ValueError:
-                log.warning("a hint that is not ours", lane=lane.key, hint=hint_id)
+                log.warning("a hint that is not ours", lane=lane.key, hint=repr(hint_id))
                 self._done_hints.put((lane, hint_id))
         session_id = self._session.id
         tasks = await claim(

@@ -101,6 +101,6 @@ class Session:
                         message = await subscription.get_message(timeout=1.0)
                         if message is not None:
                             owner.on_cancel(*parse_hint_id(message["data"].decode()))
-            except REDIS_ERRORS as error:
+            except (*REDIS_ERRORS, ValueError) as error:  # away, or a message that is not ours
                 log.warning("redis: cancellations come with the heartbeat", error=repr(error))
             await asyncio.sleep(0.5)
