@@ -59,6 +59,14 @@ class Process:
     def is_alive(self) -> bool:
         return self.popen.poll() is None
 
+    @property
+    def is_ready(self) -> bool:
+        return self.is_alive and self.said(f"{self.kind} ready")
+
+    def said(self, words: str) -> bool:
+        """Whether its log has these words."""
+        return words in self.log.read_text(errors="replace")
+
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
@@ -271,9 +279,8 @@ class Cluster:
 
 
 def _wait_until_ready(process: Process) -> None:
-    ready = f"{process.kind} ready"
-    wait_until(lambda: ready in process.log.read_text() or not process.is_alive, seconds=30)
-    assert ready in process.log.read_text(), process.tail()
+    wait_until(lambda: process.is_ready or not process.is_alive, seconds=60)
+    assert process.is_ready, process.tail()
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float, what: str) -> None:

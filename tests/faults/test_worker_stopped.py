@@ -1,0 +1,82 @@
+"""Workers that are told to end, frozen, or cut off."""
+
+import asyncio
+import signal
+
+from support.faults.cluster import LEASE, until
+from support.faults.story import Story
+
+TERMS = 40
+
+
+async def test_workers_told_to_end_at_any_instant_under_load_leave_nothing_behind(story: Story):
+    """A worker gives back all that it holds: nothing waits for a lease, and nothing counts as a failure."""
+    cluster = story.cluster
+    cluster.heal(workers=3)
+    async with cluster.supervised("worker", 3), story.load.under_way(seconds=0.02):
+        for _ in range(TERMS):
+            await until(lambda: any(w.is_ready for w in cluster.workers), 20, "a worker is ready")
+            victim = next(w for w in cluster.workers if w.is_ready)
+            await asyncio.sleep(story.rng.uniform(0, 0.05))
+            victim.signal(signal.SIGTERM)
+            assert await victim.ended(10) == 0, victim.tail()
+    history = await story.judge()
+    assert set(history.statuses) == {"SUCCEEDED"}
+    assert (history.crashes, history.failures) == (0, 0)
+
+
+async def test_a_draining_worker_hands_back_what_outlives_its_grace(story: Story):
+    victim = story.cluster.workers[0]
+    await story.load.submit_many(10, seconds=4)
+    await story.until_begun(1, pid=victim.pid)
+    victim.signal(signal.SIGTERM)
+    assert await victim.ended(10) == 0, victim.tail()
+    history = await story.judge()
+    assert history.statuses == {"SUCCEEDED": 10}
+    assert (history.crashes, history.failures) == (0, 0)
+
+
+async def test_a_worker_frozen_for_longer_than_its_lease_writes_nothing_late(story: Story):
+    frozen = story.cluster.workers[0]
+    await story.load.submit_many(20, seconds=1)
+    await story.until_begun(5, pid=frozen.pid)
+    frozen.signal(signal.SIGSTOP)
+    others = 20 - story.count("begin", pid=frozen.pid)
+    # The others have done all of it, also what the frozen one held.
+    await until(lambda: story.count("end") >= 20, 20, "the others do it")
+    frozen.signal(signal.SIGCONT)
+    await until(lambda: frozen.said("lease lost"), 10, "the frozen worker finds out")
+    history = await story.judge()
+    assert history.statuses == {"SUCCEEDED": 20}
+    assert history.crashes == 20 - others
+    # It works again, under another session.
+    await story.load.submit_many(40, seconds=0.1)
+    await story.judge()
+    assert frozen.is_alive
+
+
+async def test_a_worker_whose_lines_go_silent_stops_its_handlers_before_others_start_them(story: Story):
+    """Nothing is refused and nothing is cut: every packet is swallowed, as by a broken network."""
+    await story.load.submit_many(4, seconds=LEASE * 3)
+    await story.until_begun(4)
+    story.cluster.database.go_silent()
+    await until(lambda: story.count("stopped") == 4, LEASE + 3, "the handlers are stopped")
+    story.cluster.database.refuse()
+    story.cluster.database.speak()
+    story.cluster.database.accept()
+    history = await story.judge()
+    assert history.statuses == {"SUCCEEDED": 4}
+    assert history.failures == 0
+
+
+async def test_a_worker_ends_in_time_though_the_database_is_away(story: Story):
+    victim = story.cluster.workers[0]
+    await story.load.submit_many(10, seconds=0.5)
+    await story.until_begun(1, pid=victim.pid)
+    story.cluster.database.refuse()
+    victim.signal(signal.SIGTERM)
+    await victim.ended(10)
+    story.cluster.database.accept()
+    history = await story.judge()
+    assert history.statuses == {"SUCCEEDED": 10}
+    assert history.failures == 0
