@@ -43,10 +43,11 @@ CONNECTION_ERRORS = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # the connection ended at the moment of its use
+    asyncpg.OperatorInterventionError,  # shutdown, crash, not yet up, statement ended
+    asyncpg.InsufficientResourcesError,  # of connections, memory or disk
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen in the middle of one
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that no longer is
 )
 # What says "nothing is wrong, try again".
 CONFLICT_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -104,6 +105,12 @@ async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether an error says nothing about the statement: the same may work a little later."""
+    # A value that the driver cannot send is an InterfaceError, too, and stays wrong.
+    return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, ValueError)
+
+
 async def until_answered(
     work: Callable[[], Awaitable[Result]], what: str, *, give_up_after: float | None = None
 ) -> Result:
@@ -119,7 +126,8 @@ async def until_answered(
         try:
             return await work()
         except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
-            if last_try is not None and loop.time() + pause > last_try:
+            is_passing = is_outage(error) or isinstance(error, CONFLICT_ERRORS)
+            if not is_passing or (last_try is not None and loop.time() + pause > last_try):
                 raise
             log.warning("database: trying again", work=what, error=repr(error), seconds=pause)
         await asyncio.sleep(pause)
