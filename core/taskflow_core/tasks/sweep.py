@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.db import Connection, Database
+from taskflow_core.db import CONNECTION_ERRORS, Database
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.tasks.cancel import TaskCancellation
@@ -177,13 +177,19 @@ class Sweep:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[bool]:
+        """Hold the lock, if nobody else does, in a transaction: PostgreSQL takes it from a frozen process."""
         async with self._database.pool.acquire() as connection:
-            alone = await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK)
+            transaction = connection.transaction()
+            await transaction.start()
+            alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK)
             try:
                 yield alone
             finally:
-                if alone:
-                    await _unlock(connection)
+                try:
+                    await transaction.rollback()
+                except CONNECTION_ERRORS as error:
+                    # Nothing was done in it, and two sweeps at once do no harm.
+                    log.warning("a sweep took so long that it lost its lock", error=repr(error))
 
     async def rescue_lost(self) -> int:
         """End the attempts of workers that are dead: back to QUEUED, or a dead letter after too many."""
@@ -300,7 +306,3 @@ class Sweep:
 
     async def _settle(self, settlements: list[Settlement]) -> int:
         return sum(await asyncio.gather(*map(self._settlement.settle, settlements)))
-
-
-async def _unlock(connection: Connection) -> None:
-    await connection.fetchval("SELECT pg_advisory_unlock($1)", LOCK)
