@@ -36,6 +36,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    """The text with a mark in place of what PostgreSQL does not store: NUL and lone surrogates."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def check_payload(text: str, field: str, limit: int) -> dict[str, Any]:
     """What a payload in JSON text says, if it is one JSON object within the limits.
 

@@ -26,6 +26,7 @@ from taskflow_worker.registry import Handler, Registry
 ONCE_MORE = {"max_attempts": 2, "initial_backoff": 0.0}
 NO_RETRY = {"max_attempts": 1}
 NORMAL = Lane("default", "NORMAL")
+NOBODY = str(UUID(int=0)).encode()
 
 
 @pytest.fixture
@@ -169,6 +170,18 @@ async def test_progress_and_log_lines_reach_the_log_in_order(app: App):
     assert events[-1]["kind"] == "SUCCEEDED"
 
 
+async def test_what_postgres_cannot_store_is_marked_and_harms_nothing(app: App):
+    async def talks(context: TaskContext, payload: Any) -> None:
+        context.log("a NUL \0")
+        context.progress(50, "half a pair \ud800")
+        raise Fail("both \0 \ud800")
+
+    task = await run(app, talks)
+    assert (task["status"], task["error"]["message"]) == ("FAILED", "both \ufffd ?")
+    assert "LOG" in await kinds_of(app, task)
+    assert task["progress"]["message"] == "half a pair ?"
+
+
 async def test_a_watch_that_starts_before_the_task_runs_sees_everything(app: App):
     go = asyncio.Event()
 
@@ -249,6 +262,16 @@ async def test_a_worker_that_lost_its_lease_stops_and_writes_nothing(app: App):
     assert [row["outcome"] for row in attempts] == ["LOST", "SUCCEEDED"]
 
 
+async def test_a_worker_without_a_heartbeat_ends_with_its_error(app: App, monkeypatch: pytest.MonkeyPatch):
+    async def broken(*_: object) -> None:
+        raise KeyError("no heartbeat")
+
+    monkeypatch.setattr("taskflow_worker.session.beat", broken)
+    worker = TaskWorker(app, Registry([]), [NORMAL])
+    with pytest.raises(KeyError):
+        await worker.main()
+
+
 async def test_a_hint_that_comes_ten_times_runs_the_task_once(app: App):
     runs = 0
 
@@ -270,9 +293,9 @@ async def test_a_hint_that_comes_ten_times_runs_the_task_once(app: App):
 
 @pytest.mark.parametrize(
     "hint",
-    ["garbage", "", b"\xff\xfe\0", f"{UUID(int=0)}:-1", f"{UUID(int=0)}:99999999999", f"{UUID(int=0)}:01"],
+    [b"garbage", b"", b"\xff\xfe\0", b"%b:-1" % NOBODY, b"%b:99999999999" % NOBODY, b"%b:01" % NOBODY],
 )
-async def test_a_hint_that_is_not_ours_is_dropped(app: App, hint: str | bytes):
+async def test_a_hint_that_is_not_ours_is_dropped(app: App, hint: bytes):
     await app.queue.redis.zadd(NORMAL.key, {hint: 0})
     await run(app, lambda context, payload: None)
     assert await app.queue.redis.zcard(NORMAL.key) == 0

@@ -47,7 +47,7 @@ async def open_test_session(app: App, lease_seconds: float = 60, worker: str = "
 async def claim_by_hand(app: App, session_id: int, *tasks: Row) -> list[Row]:
     """Claim tasks as a worker would, from the attempts that the rows say."""
     hints = [(task["id"], task["attempt"]) for task in tasks]
-    return await claim(app.database, session_id, uuid4(), hints, attempt_timeout=60, worker="host:1")
+    return await claim(app.database, session_id, uuid4(), hints, attempt_timeout=60, max_crashes=3, worker="host:1")
 
 
 async def running_task(app: App, session_id: int, **fields: Any) -> Row:

@@ -1,8 +1,9 @@
 """What a running handler reports, on its way to the log: coalesced, bounded, in order."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from taskflow_core.payloads import storable
 from taskflow_core.progress import Progress
 from taskflow_core.tasks.report import Report, Reports, TaskReporting
 from taskflow_core.tasks.rows import Row
@@ -29,13 +30,13 @@ class Reporter:
 
     def progress(self, progress: Progress) -> None:
         """Note how far the attempt has come; the latest note wins."""
-        self._progress = progress
+        self._progress = replace(progress, message=storable(progress.message), unit=storable(progress.unit))
         self._start()
 
     def log(self, message: str) -> None:
         """Note a log line."""
         if len(self._lines) < MAX_WAITING_LINES:
-            self._lines.append(Report("LOG", {"message": message}))
+            self._lines.append(Report("LOG", {"message": storable(message)}))
         else:
             self._dropped += 1
         self._start()

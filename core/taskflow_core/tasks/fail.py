@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from taskflow_core.payloads import storable
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.tasks.settle import Settlement
 
@@ -28,12 +29,12 @@ class Failure:
     delay: float | None = None
 
     def as_error(self, attempt: int) -> dict[str, Any]:
-        """What is kept of it: bounded, and without the NUL characters that PostgreSQL refuses."""
+        """What is kept of it: bounded, and without characters that PostgreSQL refuses."""
         return {
-            "type": self.type[:200].replace("\0", "\N{REPLACEMENT CHARACTER}"),
-            "message": self.message[:MAX_MESSAGE].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            "type": storable(self.type[:200]),
+            "message": storable(self.message[:MAX_MESSAGE]),
             # The innermost frames say most.
-            "stack_trace": self.stack_trace[-MAX_STACK_TRACE:].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            "stack_trace": storable(self.stack_trace[-MAX_STACK_TRACE:]),
             "attempt": attempt,
         }
 
