@@ -13,9 +13,8 @@ async def test_an_idle_worker_is_killed(story: Story):
 
 
 async def test_a_worker_is_killed_in_the_middle_of_its_tasks(story: Story):
-    victim = story.cluster.workers[0]
     await story.load.submit_many(30, seconds=1)
-    await story.until_begun(5, pid=victim.pid)
+    victim = await story.busy_worker(5)
     victim.kill()
     history = await story.judge()
     assert history.statuses == {"SUCCEEDED": 30}

@@ -1,13 +1,13 @@
 """A TaskFlow of real processes, whose parts can be killed, stopped, cut off and started again."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from subprocess import Popen
 from typing import Literal
 
 import asyncpg
@@ -15,11 +15,12 @@ import psutil
 import redis.asyncio as redis
 
 from support.faults import executions
+from support.faults.processes import Forked, Process, Spawned
 from support.faults.proxy import Proxy
 from taskflow_core.migrate import upgrade
 from taskflow_dev import postgres, valkey
 from taskflow_dev.ports import free_port
-from taskflow_dev.program import Program, running, wait_until
+from taskflow_dev.program import Program
 
 HANDLERS = Path(__file__).parents[1] / "fault_handlers.py"
 
@@ -42,48 +43,6 @@ SETTINGS = {
 Kind = Literal["server", "worker", "scheduler"]
 
 
-@dataclass(frozen=True, eq=False)
-class Process:
-    """One running process of the cluster."""
-
-    kind: str
-    popen: "Popen[bytes]"
-    log: Path
-    stack: ExitStack
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid
-
-    @property
-    def is_alive(self) -> bool:
-        return self.popen.poll() is None
-
-    @property
-    def is_ready(self) -> bool:
-        return self.is_alive and self.said(f"{self.kind} ready")
-
-    def said(self, words: str) -> bool:
-        """Whether its log has these words."""
-        return words in self.log.read_text(errors="replace")
-
-    def signal(self, number: signal.Signals) -> None:
-        self.popen.send_signal(number)
-
-    def kill(self) -> None:
-        """Kill -9, and wait until it is gone."""
-        self.popen.kill()
-        self.popen.wait()
-
-    async def ended(self, seconds: float) -> int:
-        """The exit status. Raises TimeoutError if it is still there after `seconds`."""
-        await until(lambda: not self.is_alive, seconds, f"{self.kind} {self.pid} ends; {self.tail()}")
-        return int(self.popen.returncode)
-
-    def tail(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:]
-
-
 class Cluster:
     """PostgreSQL (with fsync), Valkey, one server, workers and a scheduler, all over lines that can be cut.
 
@@ -99,7 +58,7 @@ class Cluster:
         self._processes: list[Process] = []
         self._postgres = postgres.prepare(folder, durable=True)
         self._valkey = valkey.prepare(folder)
-        self._servers: dict[str, Process] = {}
+        self._servers: dict[str, Spawned] = {}
         self.database = Proxy(self._postgres.port)
         self.redis_of_server = Proxy(self._valkey.port)
         self.redis_of_workers = Proxy(self._valkey.port)
@@ -117,12 +76,8 @@ class Cluster:
         upgrade(self._postgres.url())
 
     def stop(self) -> None:
-        for process in self._processes:
-            process.signal(signal.SIGCONT)
+        for process in (*self._processes, *self._servers.values()):
             process.kill()
-            process.stack.close()
-        for process in self._servers.values():
-            process.stack.close()
         for proxy in self._proxies:
             proxy.stop()
 
@@ -149,15 +104,14 @@ class Cluster:
 
     def kill_everything(self) -> None:
         """Kill -9 of every process at once, PostgreSQL and Valkey with them."""
-        victims = [psutil.Process(process.pid) for process in self._processes if process.is_alive]
-        for server in self._servers.values():
-            parent = psutil.Process(server.pid)
-            victims += [parent, *parent.children(recursive=True)]
-        for victim in victims:
-            victim.kill()
-        for process in (*self._processes, *self._servers.values()):
-            process.popen.wait()
-        psutil.wait_procs(victims, timeout=10)
+        processes = [process for process in (*self._processes, *self._servers.values()) if process.is_alive]
+        children = psutil.Process(self._servers["postgres"].pid).children(recursive=True)
+        for pid in (*(process.pid for process in processes), *(child.pid for child in children)):
+            os.kill(pid, signal.SIGKILL)
+        for process in processes:
+            process.wait()
+        psutil.wait_procs(children, timeout=10)
+        # Else its next start would count as ready before it is.
         (self.folder / "postgres" / "postmaster.pid").unlink(missing_ok=True)
 
     # TaskFlow's own processes
@@ -209,16 +163,16 @@ class Cluster:
     # PostgreSQL and Valkey
 
     def start_postgres(self) -> None:
-        self._servers["postgres"] = self._run(self._postgres.program())
+        self._servers["postgres"] = Spawned(self._postgres.program(), self.folder)
 
     def restart_postgres_immediately(self) -> None:
         """Stop PostgreSQL as `pg_ctl -m immediate` does, without a checkpoint, and start it again."""
         self._servers["postgres"].signal(signal.SIGQUIT)
-        self._servers["postgres"].popen.wait()
+        self._servers["postgres"].wait()
         self.start_postgres()
 
     def start_valkey(self) -> None:
-        self._servers["valkey"] = self._run(self._valkey.program())
+        self._servers["valkey"] = Spawned(self._valkey.program(), self.folder)
 
     def stop_valkey(self) -> None:
         self._servers["valkey"].kill()
@@ -238,49 +192,47 @@ class Cluster:
         async with redis.Redis.from_url(self._valkey.url()) as client:
             yield client
 
-    def _start_all(self, kinds: list[Kind]) -> list[Process]:
+    def _start_all(self, kinds: Sequence[Kind]) -> list[Process]:
         """Start them side by side, and wait until all are ready."""
         processes = self._spawn(kinds)
         for process in processes:
-            _wait_until_ready(process)
+            process.wait_until_ready()
         return processes
 
-    def _spawn(self, kinds: list[Kind]) -> list[Process]:
-        processes = [self._run(self._program(kind)) for kind in kinds]
+    def _spawn(self, kinds: Sequence[Kind]) -> list[Process]:
+        processes = [self._spawn_one(kind) for kind in kinds]
         self._processes += processes
         return processes
 
-    def _program(self, kind: Kind) -> Program:
+    def _spawn_one(self, kind: Kind) -> Process:
         self._started += 1
-        arguments = ["--import", str(HANDLERS)] if kind == "worker" else []
+        name = f"{kind}-{self._started}"
         redis_line = self.redis_of_server if kind == "server" else self.redis_of_workers
-        return Program(
-            name=f"{kind}-{self._started}",
-            command=(sys.executable, "-m", "taskflow_cli", kind, *arguments),
-            environment={
-                **SETTINGS,
-                "TASKFLOW_DATABASE_URL": replace(self._postgres, port=self.database.port).url(),
-                "TASKFLOW_REDIS_URL": replace(self._valkey, port=redis_line.port).url(),
-                "TASKFLOW_GRPC_PORT": str(self.grpc_port),
-                executions.ENVIRONMENT: str(self.executions),
-            },
-        )
-
-    def _run(self, program: Program) -> Process:
-        stack = ExitStack()
-        popen = stack.enter_context(running(program, self.folder))
-        return Process(program.name.partition("-")[0], popen, self.folder / f"{program.name}.log", stack)
+        environment = {
+            **SETTINGS,
+            "TASKFLOW_DATABASE_URL": replace(self._postgres, port=self.database.port).url(),
+            "TASKFLOW_REDIS_URL": replace(self._valkey, port=redis_line.port).url(),
+            "TASKFLOW_GRPC_PORT": str(self.grpc_port),
+            executions.ENVIRONMENT: str(self.executions),
+        }
+        if kind == "server":
+            command = (sys.executable, "-m", "taskflow_cli", "server")
+            return Spawned(Program(name=name, command=command, environment=environment), self.folder)
+        arguments = ["--import", str(HANDLERS)] if kind == "worker" else []
+        return Forked(kind, self.folder / f"{name}.log", arguments, environment)
 
     def _reap(self) -> None:
         for process in self._processes:
             if not process.is_alive:
-                process.stack.close()
+                process.wait()
         self._processes = [process for process in self._processes if process.is_alive]
 
 
-def _wait_until_ready(process: Process) -> None:
-    wait_until(lambda: process.is_ready or not process.is_alive, seconds=60)
-    assert process.is_ready, process.tail()
+async def ended(process: Process, seconds: float) -> int:
+    """The exit status of a process that is to end. Raises TimeoutError if it does not in time."""
+    await until(lambda: not process.is_alive, seconds, f"{process.kind} {process.pid} ends")
+    assert process.exit_status is not None
+    return process.exit_status
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float, what: str) -> None:

@@ -9,10 +9,15 @@ from support.faults import executions
 from support.faults.checker import History, problems, read_history, wait_until_final
 from support.faults.cluster import LEASE, Cluster, until
 from support.faults.load import Load
+from support.faults.processes import Process
+from taskflow_core.queue import lanes
+from taskflow_core.states import Priority
 
 SEED = os.environ.get("TASKFLOW_FAULTS_SEED") or str(random.randrange(10**9))
 # Seconds from the end of the load: two leases, and what the work itself may take on a busy machine.
 QUIET = 2 * LEASE + 20
+
+LANES = [lane.key for lane in lanes(["default"], list(Priority))]
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,17 @@ class Story:
     async def until_begun(self, count: int, seconds: float = 20, **where: Any) -> None:
         """Wait until so many attempts have begun; with `pid=` or `task_id=`, only those count."""
         await until(lambda: self.count("begin", **where) >= count, seconds, f"{count} attempts begin")
+
+    async def busy_worker(self, attempts: int) -> Process:
+        """A worker that has begun so many attempts of this test, once there is one."""
+        busy: list[Process] = []
+
+        def find() -> bool:
+            busy[:] = [w for w in self.cluster.workers if self.count("begin", pid=w.pid) >= attempts]
+            return bool(busy)
+
+        await until(find, 20, f"a worker begins {attempts} attempts")
+        return busy[0]
 
     def count(self, step: executions.Step, **where: Any) -> int:
         """How many attempts of this test began, ended or were stopped so far."""
@@ -48,14 +64,9 @@ class Story:
 
     async def _judge_redis(self) -> None:
         """No hint stays behind: those of the dead show again after their lease, and are dropped."""
-        left: list[str] = []
+        async with self.cluster.redis() as client:
 
-        async def look() -> bool:
-            async with self.cluster.redis() as client:
-                left[:] = [key.decode() for key in await client.keys("arq:*")]
-                left.extend(
-                    [key.decode() for key in await client.keys("taskflow:default:*") if b"wake" not in key]
-                )
-            return not left
+            async def is_drained() -> bool:
+                return not await client.keys("arq:*") and not await client.exists(*LANES)
 
-        await until(look, LEASE + 5, f"Redis is drained of {left}")
+            await until(is_drained, LEASE + 5, "Redis holds no hint")
