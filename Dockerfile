@@ -10,7 +10,9 @@ RUN uv venv /opt/taskflow \
       --constraints requirements.lock --build-constraints requirements.lock ".[server,worker]"
 
 FROM python:3.13-slim-trixie
-RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent taskflow
+# A new volume takes the owner of the folder that it covers.
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent taskflow \
+ && install --directory --owner 10001 /var/lib/taskflow/results
 COPY --from=build /opt/taskflow /opt/taskflow
 ENV PATH=/opt/taskflow/bin:$PATH \
     PYTHONUNBUFFERED=1 \

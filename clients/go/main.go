@@ -71,7 +71,7 @@ func submit(ctx context.Context, tasks taskflow.TaskServiceClient) (*taskflow.Ta
 	})
 }
 
-// follow prints each event of a task and returns the task at its end. A stream that ends earlier is
+// follow prints a task as it is, then each of its events, and returns the task at its end. A stream that ends earlier is
 // resumed after the last message seen, with no gap and no duplicate.
 func follow(ctx context.Context, tasks taskflow.TaskServiceClient, id string) (*taskflow.Task, error) {
 	watch := &taskflow.WatchTaskRequest{TaskId: id}
@@ -109,6 +109,9 @@ func followOnce(ctx context.Context, tasks taskflow.TaskServiceClient, watch *ta
 			return nil, err
 		}
 		watch.ResumeToken = update.GetResumeToken()
+		if task := update.GetSnapshot().GetTask(); task != nil {
+			fmt.Printf("#%d %s\n", task.GetLastSequence(), task.GetStatus())
+		}
 		if event := update.GetEvent(); event != nil {
 			report(event)
 		}

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 
 from taskflow_core.announce import Announcer
 from taskflow_core.db import Database, open_database
+from taskflow_core.dead_letters.discard import DeadLetterDiscard
+from taskflow_core.dead_letters.read import DeadLetterReader
+from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
+from taskflow_core.queues.held import HeldTasks
+from taskflow_core.queues.settings import QueueSettings
+from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
+from taskflow_core.tasks.result import TaskResults
+from taskflow_core.tasks.retention import Retention, RetentionLimits
 from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
@@ -33,13 +41,20 @@ class App:
     announcer: Announcer
     feed: EventFeed
     reader: TaskReader
+    dead_letters: DeadLetterReader
+    dead_letter_discard: DeadLetterDiscard
+    dead_letter_replay: DeadLetterReplay
+    results: TaskResults
     creation: TaskCreation
     cancellation: TaskCancellation
     retry: TaskRetry
     settlement: TaskSettlement
+    held: HeldTasks
+    queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
     sweep: Sweep
+    retention: Retention
 
 
 @asynccontextmanager
@@ -56,6 +71,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.creation.drain()
             await app.reporting.drain()
             await app.settlement.drain()
+            await app.held.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -76,8 +92,11 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
+    dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
-    settlement = TaskSettlement(database, announcer)
+    held = HeldTasks(database, announcer)
+    settlement = TaskSettlement(database, announcer, held)
+    store = open_result_store(settings)
     return App(
         settings=settings,
         database=database,
@@ -85,10 +104,21 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         announcer=announcer,
         feed=feed,
         reader=TaskReader(database, page_tokens),
+        dead_letters=dead_letters,
+        dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
+        dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
+        results=TaskResults(
+            database,
+            store,
+            inline_bytes=settings.result_inline_bytes,
+            max_bytes=settings.max_result_bytes,
+        ),
         creation=TaskCreation(database, announcer),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),
         settlement=settlement,
+        held=held,
+        queues=QueueSettings(database, held, page_tokens),
         reporting=TaskReporting(database, announcer),
         watch=TaskWatch(
             database,
@@ -103,6 +133,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             announcer,
             settlement,
             cancellation,
+            held,
             SweepLimits(
                 max_crashes=settings.max_crashes,
                 cancel_grace=settings.cancel_grace,
@@ -112,5 +143,13 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 default_retry=RetryPolicy(),
             ),
             random.Random(),  # noqa: S311 - jitter
+        ),
+        retention=Retention(
+            database,
+            announcer,
+            store,
+            RetentionLimits(
+                tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
+            ),
         ),
     )

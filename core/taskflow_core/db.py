@@ -111,6 +111,26 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, ValueError)
 
 
+@asynccontextmanager
+async def alone(database: Database, lock: int) -> AsyncIterator[bool]:
+    """Whether no other process is in a block with the same lock. Holds one connection meanwhile.
+
+    For work that may be done twice: PostgreSQL takes the lock from a process that is frozen, or busy
+    elsewhere, for as long as a transaction may be idle.
+    """
+    async with database.pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        is_alone: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", lock)
+        try:
+            yield is_alone
+        finally:
+            try:
+                await transaction.rollback()
+            except CONNECTION_ERRORS as error:
+                log.warning("work took so long that it lost its lock", lock=lock, error=repr(error))
+
+
 async def until_answered(
     work: Callable[[], Awaitable[Result]], what: str, *, give_up_after: float | None = None
 ) -> Result:

@@ -91,6 +91,21 @@ class WrongStatus(TaskFlowError):
         )
 
 
+class EtagMismatch(TaskFlowError):
+    """Somebody else changed it since the caller read it."""
+
+    reason = "ETAG_MISMATCH"
+
+    def __init__(self, kind: str, id: str, etag: str, current: str) -> None:
+        super().__init__(
+            f"{kind} {id!r} was changed meanwhile: its etag is {current!r}, not {etag!r}; read it again",
+            kind=kind,
+            id=id,
+            etag=etag,
+            current=current,
+        )
+
+
 class NoResult(TaskFlowError):
     """The task has no result, because it has not succeeded."""
 

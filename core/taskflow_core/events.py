@@ -19,15 +19,17 @@ from taskflow_core.tasks.rows import Row
 
 log = structlog.get_logger()
 
-# Many watchers read in one trip; each gets at most this many events at a time.
+# Many watchers read in one trip; each gets at most this many events at a time, or a row without an event if
+# the task is gone.
 READ_LIMIT = 200
 READ = """
 SELECT wanted.place, e.*
 FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS wanted (task_id, after, place)
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
   SELECT * FROM task_events e WHERE e.task_id = wanted.task_id AND e.sequence > wanted.after
   ORDER BY e.sequence LIMIT $3
-) AS e
+) AS e ON true
+WHERE e.sequence IS NOT NULL OR (SELECT t.id FROM tasks t WHERE t.id = wanted.task_id) IS NULL
 ORDER BY wanted.place, e.sequence
 """
 
@@ -40,26 +42,33 @@ class EventFeed:
         self._queue = queue
         self._watchers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listening = False
-        self._log: Batcher[tuple[UUID, int], Sequence[Row]] = Batcher(self._read)
+        self.draining = False
+        self._log: Batcher[tuple[UUID, int], Sequence[Row] | None] = Batcher(self._read)
 
     async def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
-        """Events with numbers above `after`, in order, as they are written; without an end.
+        """Events with numbers above `after`, in order, as they are written; it ends if the task is deleted.
 
-        An empty list says that nothing came for `quiet` seconds, or that the reader was woken.
+        An empty list says that nothing came for `quiet` seconds, or that the process drains.
         """
         # The waiter is there before the log is read, so that no ring falls in between.
         with self._watching(task_id) as rung:
             while True:
                 rung.clear()
                 rows = await self._log.submit((task_id, after))
+                if rows is None:
+                    return
                 if rows:
                     after = rows[-1]["sequence"]
                     yield rows
-                elif not await self._rings(rung, quiet):
+                elif self.draining or not await self._rings(rung, quiet):
                     yield rows
 
-    def wake(self) -> None:
-        """Let every reader read again, now."""
+    def drain(self) -> None:
+        """Give every reader what there is, now, and do not let it wait any more."""
+        self.draining = True
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for waiters in self._watchers.values():
             for waiter in waiters:
                 waiter.set()
@@ -73,7 +82,7 @@ class EventFeed:
                     await subscription.subscribe(EVENTS_CHANNEL)
                     # Whatever rang while nobody listened is in the log.
                     self._listening = True
-                    self.wake()
+                    self._wake_all()
                     pause = 0.05
                     async for message in subscription.listen():
                         self._ring(message["data"])
@@ -111,7 +120,7 @@ class EventFeed:
             if not self._watchers[task_id]:
                 del self._watchers[task_id]
 
-    async def _read(self, batch: Sequence[tuple[UUID, int]]) -> list[Sequence[Row]]:
+    async def _read(self, batch: Sequence[tuple[UUID, int]]) -> list[Sequence[Row] | None]:
         rows = await until_answered(
             lambda: self._database.pool.fetch(
                 READ, [task_id for task_id, _ in batch], [after for _, after in batch], READ_LIMIT
@@ -119,7 +128,7 @@ class EventFeed:
             "read events",
             give_up_after=30,
         )
-        answers: list[list[Row]] = [[] for _ in batch]
+        found: list[list[Row]] = [[] for _ in batch]
         for row in rows:
-            answers[row["place"] - 1].append(row)
-        return list(answers)
+            found[row["place"] - 1].append(row)
+        return [None if events and events[0]["sequence"] is None else events for events in found]

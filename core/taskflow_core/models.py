@@ -27,7 +27,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from taskflow_core.states import TASK_FINAL, AttemptOutcome, EventKind, Priority, TaskStatus
+from taskflow_core.states import (
+    TASK_FINAL,
+    TASK_WAITING,
+    AttemptOutcome,
+    DeadLetterCause,
+    EventKind,
+    Priority,
+    QueueStatus,
+    TaskStatus,
+)
 
 
 def _is_one_of(column: str, values: type[StrEnum]) -> str:
@@ -39,6 +48,8 @@ def _listed(values: Iterable[StrEnum]) -> str:
 
 
 FINAL = f"status IN ({_listed(TASK_FINAL)})"
+# A dead letter is a task, not a row of its own.
+DEAD_LETTER = "status = 'FAILED' AND discarded_at IS NULL"
 
 
 class Base(DeclarativeBase):
@@ -79,6 +90,7 @@ class Task(Base):
 
     status: Mapped[str]
     run_at: Mapped[datetime]  # when the next attempt is due
+    held: Mapped[bool] = mapped_column(server_default=text("false"))  # due, but its queue had no room
     attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts started: the fence
     failed_attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     crashes: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # attempts whose worker was lost
@@ -91,6 +103,11 @@ class Task(Base):
     progress: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     dead_letter_reason: Mapped[str | None]
+    error_fingerprint: Mapped[str | None]  # what failed alike has the same
+    discarded_at: Mapped[datetime | None]  # it FAILED and is no dead letter any more
+    replays: Mapped[int] = mapped_column(
+        Integer, server_default=text("0")
+    )  # how often it was a dead letter before
     last_sequence: Mapped[int] = mapped_column(Integer, server_default=text("1"))  # number of its last event
 
     unique_key: Mapped[str | None]
@@ -110,14 +127,35 @@ class Task(Base):
         CheckConstraint("payload_form IN ('STRUCT', 'JSON')", name="payload_form"),
         CheckConstraint(f"(finished_at IS NOT NULL) = ({FINAL})", name="finished"),
         CheckConstraint("(session_id IS NOT NULL) = (status = 'RUNNING')", name="running"),
-        CheckConstraint("(dead_letter_reason IS NOT NULL) <= (status = 'FAILED')", name="dead_letter"),
+        CheckConstraint("(dead_letter_reason IS NOT NULL) = (status = 'FAILED')", name="dead_letter"),
+        CheckConstraint(_is_one_of("dead_letter_reason", DeadLetterCause), name="dead_letter_reason"),
+        CheckConstraint("(error_fingerprint IS NOT NULL) = (status = 'FAILED')", name="error_fingerprint"),
+        CheckConstraint("(discarded_at IS NOT NULL) <= (status = 'FAILED')", name="discarded"),
         CheckConstraint("(unique_key IS NULL) = (unique_scope IS NULL)", name="unique_key"),
         CheckConstraint("unique_scope IN ('UNFINISHED', 'WAITING')", name="unique_scope"),
         # What the sweep walks: due work by lane, timers, sessions, deadlines. All partial, so that a
         # finished task costs nothing in them.
-        Index("tasks_queued", "run_at", "id", postgresql_where=text("status = 'QUEUED'")),
+        Index("tasks_queued", "run_at", "id", postgresql_where=text("status = 'QUEUED' AND NOT held")),
         Index("tasks_timed", "run_at", "id", postgresql_where=text("status IN ('RETRYING', 'SCHEDULED')")),
         Index("tasks_running", "session_id", postgresql_where=text("status = 'RUNNING'")),
+        # What limits of queues count, and what waits for room under them.
+        Index(
+            "tasks_running_by_queue",
+            "tenant_id",
+            "queue",
+            "task_type",
+            postgresql_where=text("status = 'RUNNING'"),
+        ),
+        Index(
+            "tasks_held",
+            "tenant_id",
+            "queue",
+            "task_type",
+            "priority",
+            "run_at",
+            "id",
+            postgresql_where=text(f"held AND status IN ({_listed(TASK_WAITING)})"),
+        ),
         Index(
             "tasks_expiring",
             "expire_at",
@@ -132,6 +170,31 @@ class Task(Base):
             "id",
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
+        Index(
+            "tasks_dead_letters",
+            "tenant_id",
+            "finished_at",
+            "id",
+            postgresql_where=text(DEAD_LETTER),
+        ),
+        # Holds all that the summary counts.
+        Index(
+            "tasks_failed_alike",
+            "tenant_id",
+            "error_fingerprint",
+            "finished_at",
+            "id",
+            postgresql_include=["task_type", "queue"],
+            postgresql_where=text(DEAD_LETTER),
+        ),
+        # What retention walks, oldest first, over all tenants. A finished task is in one of the two.
+        Index(
+            "tasks_done",
+            "finished_at",
+            "id",
+            postgresql_where=text(f"finished_at IS NOT NULL AND NOT ({DEAD_LETTER})"),
+        ),
+        Index("tasks_dead", "finished_at", "id", postgresql_where=text(DEAD_LETTER)),
         Index("tasks_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
         # What may be there only once.
         Index(
@@ -162,13 +225,16 @@ class Task(Base):
 
 
 class TaskResult(Base):
-    """What a task returned: apart from the task, so that lists stay narrow."""
+    """What a task returned: apart from the task, so that lists stay narrow. A large one is but named here."""
 
     __tablename__ = "task_results"
 
     task_id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[str]
-    result: Mapped[str]  # JSON text
+    result: Mapped[str | None]  # JSON text
+    result_url: Mapped[str | None]  # where the text lies
+
+    __table_args__ = (CheckConstraint("(result IS NULL) <> (result_url IS NULL)", name="result"),)
 
 
 class TaskAttempt(Base):
@@ -213,6 +279,26 @@ class TaskEvent(Base):
     )
 
 
+class Queue(Base):
+    """The settings of a named queue. One that nobody has set anything for has no row."""
+
+    __tablename__ = "queues"
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=text(f"'{QueueStatus.ACTIVE}'"))
+    note: Mapped[str] = mapped_column(server_default=text("''"))
+    max_concurrency: Mapped[int | None] = mapped_column(Integer)
+    max_rate: Mapped[float | None]  # attempts that start in a second
+    task_type_limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # both, by type
+    # Attempts that count against the rates: times and numbers, by type, "" for all. Written by claims.
+    recent_starts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))  # counts changes by callers
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint(_is_one_of("status", QueueStatus), name="status"),)
+
+
 class WorkerSession(Base):
     """One life of a worker process. It is alive while `lease_until` lies ahead, by the database's clock."""
 
@@ -230,6 +316,7 @@ class WorkerSession(Base):
 
     __table_args__ = (
         Index("worker_sessions_open", "lease_until", postgresql_where=text("ended_at IS NULL")),
+        Index("worker_sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import json
 import math
+import re
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ MAX_INTEGER_DIGITS = 4300
 # The doubles from here on skip integers.
 FIRST_INEXACT = 2.0**53
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _TOO_LARGE_INTEGER = 10**MAX_INTEGER_DIGITS
 
 
@@ -28,17 +30,17 @@ class InvalidResult(Exception):
 
 
 class ResultTooLarge(Exception):
-    """A handler returned more than the setting `max_result_bytes` allows."""
+    """A handler returned more than is kept; the message names the limit and its setting."""
+
+
+def storable(text: str) -> str:
+    """The text with what PostgreSQL cannot store, NUL and halves of surrogate pairs, replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def canonical_json(value: Any) -> str:
     """Compact JSON text with keys as they come. Errors: ValueError for NaN and infinities."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def storable(text: str) -> str:
-    """The text with a mark in place of what PostgreSQL does not store: NUL and lone surrogates."""
-    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def check_payload(text: str, field: str, limit: int) -> dict[str, Any]:
@@ -96,11 +98,11 @@ def exact_numbers(value: Any, field: str) -> Any:
         raise fault.as_invalid_argument(field) from None
 
 
-def result_text(value: Any, limit: int) -> str:
+def result_text(value: Any, limit: int, setting: str = "TASKFLOW_MAX_RESULT_BYTES") -> str:
     """The JSON text of what a handler returned.
 
     Taken are dicts with text keys, lists, tuples (as lists), texts, numbers, booleans and None, and nothing else:
-    how a date or an object becomes JSON is the handler's choice to make.
+    how a date or an object becomes JSON is the handler's choice to make. `setting` is what allows more.
 
     Errors: InvalidResult, ResultTooLarge.
     """
@@ -112,9 +114,9 @@ def result_text(value: Any, limit: int) -> str:
     except _Fault as fault:
         raise InvalidResult(f"result{fault.path}: {fault.description}") from None
     except _TooManyValues:
-        raise ResultTooLarge(_too_large_result(f"more than {limit}", limit)) from None
+        raise ResultTooLarge(_too_large_result(f"more than {limit}", limit, setting)) from None
     if size > limit:
-        raise ResultTooLarge(_too_large_result(str(size), limit))
+        raise ResultTooLarge(_too_large_result(str(size), limit, setting))
     return text
 
 
@@ -137,9 +139,9 @@ def _check_payload_size(text: str, field: str, limit: int) -> None:
         )
 
 
-def _too_large_result(size: str, limit: int) -> str:
+def _too_large_result(size: str, limit: int, setting: str) -> str:
     return (
-        f"{size} bytes of JSON; at most {limit} are allowed (setting TASKFLOW_MAX_RESULT_BYTES)."
+        f"{size} bytes of JSON; at most {limit} are allowed (setting {setting})."
         " Store large output elsewhere and return its address"
     )
 

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
 MIB = 1024 * KIB
+DAY = 24 * 60 * 60.0  # seconds
 
 
 class Settings(BaseSettings):
@@ -19,6 +20,12 @@ class Settings(BaseSettings):
     database_url: str = "postgresql://taskflow:taskflow@127.0.0.1:5432/taskflow"
     redis_url: str = "redis://127.0.0.1:6379/0"
     database_pool_size: int = Field(default=8, ge=2, description="connections per process")
+    result_store: str = Field(
+        default="",
+        description="URL of where large results lie: file:///folder, s3://bucket/folder, gs://bucket/folder,"
+        " az://account/container/folder; the same for all processes. Empty: large results are refused."
+        " Credentials come from the usual variables, such as AWS_ACCESS_KEY_ID",
+    )
 
     # The log
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -49,7 +56,10 @@ class Settings(BaseSettings):
     # Limits
     max_message_bytes: int = Field(default=16 * MIB, ge=MIB, description="one gRPC message")
     max_payload_bytes: int = Field(default=MIB, ge=1, description="payload of a task, as JSON text")
-    max_result_bytes: int = Field(default=MIB, ge=1, description="result of a task, as JSON text")
+    max_result_bytes: int = Field(default=64 * MIB, ge=1, description="result of a task, as JSON text")
+    result_inline_bytes: int = Field(
+        default=64 * KIB, ge=1, description="of a result in the database; larger ones go to result_store"
+    )
 
     # The worker
     worker_slots: int = Field(default=100, ge=1, description="attempts at once, per worker process")
@@ -63,6 +73,13 @@ class Settings(BaseSettings):
         default=2, ge=1, description="processes for CPU-bound handlers, per worker"
     )
     sweep_seconds: float = Field(default=1, gt=0, description="between two sweeps of the scheduler")
+
+    # Retention
+    retention_seconds: float = Field(default=30 * DAY, gt=0, description="that a finished task is kept")
+    dead_letter_retention_seconds: float = Field(
+        default=90 * DAY, gt=0, description="that a dead letter is kept, unless replayed or discarded"
+    )
+    retention_interval: float = Field(default=60, gt=0, description="seconds between two clean-ups")
 
     # Built-in handlers
     smtp_host: str = "127.0.0.1"

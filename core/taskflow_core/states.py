@@ -52,6 +52,21 @@ class Priority(StrEnum):
     LOW = "LOW"
 
 
+class QueueStatus(StrEnum):
+    """Whether a queue hands out work."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+
+
+class DeadLetterCause(StrEnum):
+    """Why a task that FAILED had no attempt left."""
+
+    EXHAUSTED = "EXHAUSTED"
+    NOT_RETRYABLE = "NOT_RETRYABLE"
+    CRASH_LOOP = "CRASH_LOOP"
+
+
 class EventKind(StrEnum):
     """What a line of a task's log says."""
 

@@ -141,7 +141,9 @@ def _stop_on_signals(log: Log, *supervisors: Supervisor) -> None:
 
 def _announce(stack: Stack, ready_file: Path | None) -> None:
     variables = "".join(
-        f"export {name}='{value}'\n" for name, value in stack.environment.items() if name.endswith("_URL")
+        f"export {name}='{value}'\n"
+        for name, value in stack.environment.items()
+        if name.endswith(("_URL", "_STORE"))
     )
     variables_file = stack.options.folder / "env"
     variables_file.touch(mode=0o600)  # with passwords

@@ -146,6 +146,9 @@ def prepare(options: Options) -> Stack:
         "TASKFLOW_REDIS_URL": hints.url(),
         # This log is for people; what is set outside wins.
         "TASKFLOW_LOG_FORMAT": os.environ.get("TASKFLOW_LOG_FORMAT", "console"),
+        "TASKFLOW_RESULT_STORE": os.environ.get(
+            "TASKFLOW_RESULT_STORE", (options.folder.absolute() / "results").as_uri()
+        ),
         # Nobody routes around a server that drains: the whole stack stops.
         "TASKFLOW_DRAIN_DELAY": "0",
         "PYTHONUNBUFFERED": "1",

@@ -164,4 +164,8 @@ def may_be_retried(code: grpc.StatusCode) -> bool:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+    """A long text without its middle: the start says where, the end what."""
+    if len(text) <= MAX_TEXT:
+        return text
+    start = MAX_TEXT // 2
+    return f"{text[:start]}…{text[start + 1 - MAX_TEXT :]}"

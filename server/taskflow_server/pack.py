@@ -8,14 +8,16 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from taskflow_core.queues.settings import etag_of
 from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
-from taskflow_proto.v1 import retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1 import dead_letter_pb2, queue_pb2, retry_policy_pb2, task_pb2, task_service_pb2
 from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task
 TaskEvent = task_pb2.TaskEvent
+DeadLetter = dead_letter_pb2.DeadLetter
 TaskAttempt = task_pb2.TaskAttempt
 StreamClosing = task_service_pb2.StreamClosing
 
@@ -75,9 +77,38 @@ def preview(new: NewTask) -> task_pb2.Task:
 def with_result(row: Row) -> task_pb2.Task:
     """A task with everything, from a row that was read with its result."""
     message = task(row)
-    if row["status"] == "SUCCEEDED" and row["result"] is not None:
+    if row["status"] != "SUCCEEDED":
+        return message
+    if row["result_url"] is not None:
+        message.result_url = row["result_url"]
+    elif row["result"] is not None:
         _set_result(message, row)
     return message
+
+
+def dead_letter(row: Row, *, full: bool = False) -> dead_letter_pb2.DeadLetter:
+    """A dead letter, with the payload of its task if `full`."""
+    return DeadLetter(
+        task=task(row, full=full),
+        cause=row["dead_letter_reason"],
+        fingerprint=row["error_fingerprint"],
+        dead_time=timestamp(row["finished_at"]),
+        replay_count=row["replays"],
+    )
+
+
+def dead_letter_group(row: Row) -> dead_letter_pb2.DeadLetterGroup:
+    """Dead letters that failed alike; the row is the last of them, with what is said of all."""
+    return dead_letter_pb2.DeadLetterGroup(
+        fingerprint=row["error_fingerprint"],
+        count=row["size"],
+        error_type=row["error"]["type"],
+        task_types=row["task_types"],
+        queues=row["queues"],
+        first_time=timestamp(row["first_time"]),
+        last_time=timestamp(row["last_time"]),
+        sample=dead_letter(row),
+    )
 
 
 def event(row: Row) -> task_pb2.TaskEvent:
@@ -120,6 +151,27 @@ def task_type(row: Row) -> task_pb2.TaskType:
         attempt_timeout=duration(row["attempt_timeout"]),
         retry_policy=retry_policy(row["retry_policy"]),
         queues=row["queues"],
+    )
+
+
+def queue(row: Row) -> queue_pb2.Queue:
+    """A queue, with its limits."""
+    return queue_pb2.Queue(
+        name=row["name"],
+        max_concurrency=row["max_concurrency"] or 0,
+        max_rate=row["max_rate"] or 0.0,
+        task_type_limits=[
+            queue_pb2.TaskTypeLimit(
+                task_type=task_type,
+                max_concurrency=limit["max_concurrency"] or 0,
+                max_rate=limit["max_rate"] or 0.0,
+            )
+            for task_type, limit in sorted((row["task_type_limits"] or {}).items())
+        ],
+        status=row["status"],
+        note=row["note"],
+        update_time=timestamp(row["updated_at"]),
+        etag=etag_of(row),
     )
 
 

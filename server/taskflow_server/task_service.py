@@ -2,29 +2,24 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
 from uuid import UUID
 
-import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
 
 from taskflow_core.app import App
-from taskflow_core.errors import InvalidArgument
 from taskflow_core.states import TASK_FINAL, TaskStatus
-from taskflow_core.tasks.read import PageRequest, get_result, get_task
+from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from taskflow_server import pack, sse, unpack
 from taskflow_server.auth import current_principal
+from taskflow_server.metadata import Context, header, idempotency_key
 from taskflow_server.options import call_options
 from taskflow_server.submit import submit_each
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 # What one batch call moves at most; its answer says if there is more.
 BATCH_LIMIT = 10_000
 DEFAULT_WAIT = 20.0  # seconds
 MAX_WAIT = 600.0  # seconds, as the contract has it
-RESULT_CHUNK = 256 * 1024  # bytes
 
 
 class TaskService(task_service_pb2_grpc.TaskServiceServicer):
@@ -36,7 +31,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def CreateTask(
         self, request: task_service_pb2.CreateTaskRequest, context: Context
     ) -> task_pb2.Task:
-        new = unpack.new_task(request, current_principal(), self._app.settings, _idempotency_key(context))
+        new = unpack.new_task(request, current_principal(), self._app.settings, idempotency_key(context))
         if request.validate_only:
             return pack.preview(new)
         return pack.task(await self._app.creation.create(new))
@@ -111,10 +106,10 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     ) -> task_service_pb2.BatchRetryTasksResponse:
         principal = current_principal()
         task_ids, more = await self._select(request, [TaskStatus.FAILED, TaskStatus.CANCELLED])
-        rows = await self._app.retry.retry_all(
+        retried = await self._app.retry.retry_all(
             principal.tenant_id, task_ids, principal.subject, request.reason
         )
-        return task_service_pb2.BatchRetryTasksResponse(retried_count=len(rows), more=more)
+        return task_service_pb2.BatchRetryTasksResponse(retried_count=retried, more=more)
 
     @call_options(timeout=MAX_WAIT + 5)
     async def WaitTask(self, request: task_service_pb2.WaitTaskRequest, context: Context) -> task_pb2.Task:
@@ -138,7 +133,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def StreamTaskEvents(
         self, request: task_service_pb2.StreamTaskEventsRequest, context: Context
     ) -> AsyncIterator[HttpBody]:
-        token = _header(context, "last-event-id") or request.resume_token
+        token = header(context, "last-event-id") or request.resume_token
         messages = self._app.watch.watch(current_principal().tenant_id, UUID(request.task_id), token)
         async with aclosing(messages):
             # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
@@ -151,10 +146,10 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def GetTaskResult(
         self, request: task_service_pb2.GetTaskResultRequest, context: Context
     ) -> AsyncIterator[HttpBody]:
-        result = await get_result(self._app.database, current_principal().tenant_id, UUID(request.task_id))
-        data = result.encode()
-        for start in range(0, len(data), RESULT_CHUNK):
-            yield HttpBody(content_type="application/json", data=data[start : start + RESULT_CHUNK])
+        chunks = self._app.results.read(current_principal().tenant_id, UUID(request.task_id))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield HttpBody(content_type="application/json", data=chunk)
 
     async def ListTaskEvents(
         self, request: task_service_pb2.ListTaskEventsRequest, context: Context
@@ -200,19 +195,3 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
             current_principal().tenant_id, request.filter, statuses, BATCH_LIMIT + 1
         )
         return found[:BATCH_LIMIT], len(found) > BATCH_LIMIT
-
-
-def _header(context: Context, name: str) -> str:
-    """A value from the call's metadata; empty if it is not there."""
-    for key, value in context.invocation_metadata() or ():
-        if key == name:
-            return value if isinstance(value, str) else value.decode("utf-8", "replace")
-    return ""
-
-
-def _idempotency_key(context: Context) -> str:
-    """The request id as REST callers send it."""
-    key = _header(context, "idempotency-key")
-    if len(key) > 128:
-        raise InvalidArgument.at("idempotency-key", f"{len(key)} characters; at most 128 are allowed")
-    return key

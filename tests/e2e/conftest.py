@@ -1,33 +1,23 @@
 """The whole stack as its users run it: one `taskflow dev` for all tests of a run."""
 
 import json
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
+from support.stack import StackAddresses
 from taskflow_dev.ports import free_port
 from taskflow_dev.program import Program, running
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = ROOT / "tests/support/handlers.py"
 STOPPED_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class StackAddresses:
-    """Where a running TaskFlow is reached: `rest` is a URL, `grpc` is `host:port`.
-
-    Its email handler sends to `smtp_port` of this machine, where a test may listen.
-    """
-
-    rest: str
-    grpc: str
-    smtp_port: int
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +35,7 @@ def stack() -> Iterator[StackAddresses]:
             environment={
                 "TASKFLOW_SMTP_PORT": str(smtp_port),
                 "TASKFLOW_HTTP_ALLOW_PRIVATE": "true",
+                "TASKFLOW_MAX_RESULT_BYTES": str(8 * 1024 * 1024),
             },
             is_ready=ready_file.exists,
             start_seconds=60,
@@ -57,3 +48,11 @@ def stack() -> Iterator[StackAddresses]:
         assert process.returncode == 0, (folder / "dev.log").read_text()[-4000:]
         _, survivors = psutil.wait_procs(children, timeout=STOPPED_SECONDS)
         assert not survivors
+
+
+@pytest.fixture
+def rest(stack: StackAddresses) -> Iterator[httpx.Client]:
+    """REST through Envoy, in a tenant of this test's own."""
+    headers = {"x-tenant-id": f"test-{secrets.token_hex(6)}"}
+    with httpx.Client(base_url=stack.rest, headers=headers, timeout=30) as client:
+        yield client

@@ -1,7 +1,6 @@
 """`compute` as a task runs it: in a process, with progress."""
 
 from support.contexts import make_context
-
 from taskflow_worker.handlers.compute import compute
 from taskflow_worker.processes import ProcessPool
 

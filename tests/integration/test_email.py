@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from aiosmtplib import SMTPConnectError, SMTPException
-from support.contexts import make_context
 
+from support.contexts import make_context
 from taskflow_core.settings import Settings
 from taskflow_worker.handlers.email import email as send_email
 from taskflow_worker.outcome import Fail, InvalidPayload

@@ -13,8 +13,10 @@ from support.tasks import (
     status_of,
 )
 from taskflow_core.app import App
+from taskflow_core.db import alone
 from taskflow_core.queue import Lane
 from taskflow_core.tasks.read import PageRequest, get_task
+from taskflow_core.tasks.sweep import LOCK
 
 LANE = Lane("default", "NORMAL").key
 
@@ -114,6 +116,6 @@ async def test_a_cancelled_task_whose_handler_does_not_stop_is_ended_all_the_sam
 
 
 async def test_two_sweepers_do_not_disturb_each_other(app: App):
-    async with app.sweep._alone() as alone:  # noqa: SLF001 - stands in for another process
-        assert alone
+    async with alone(app.database, LOCK) as is_alone:  # stands in for another process
+        assert is_alone
         assert await app.sweep.run() == {}

@@ -12,6 +12,7 @@ from support.tasks import (
     kinds_of,
     new_task,
     open_test_session,
+    result_of,
     running_task,
     settlement,
     status_of,
@@ -20,9 +21,9 @@ from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, NoResult, NotFound, WrongStatus
 from taskflow_core.queue import Lane
 from taskflow_core.sessions import beat
-from taskflow_core.tasks.claim import claim
+from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.create import UniqueKey
-from taskflow_core.tasks.read import PageRequest, get_result, get_task
+from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import COLUMNS
 
@@ -150,12 +151,7 @@ async def test_a_claim_repeated_with_its_token_finds_the_same_task_again(app: Ap
     once, again = [
         await claim(
             app.database,
-            session_id,
-            token,
-            [(task["id"], 0)],
-            attempt_timeout=60,
-            max_crashes=3,
-            worker="host:1",
+            Claim(session_id, "host:1", token, [(task["id"], 0)], attempt_timeout=60, max_crashes=3),
         )
         for _ in range(2)
     ]
@@ -170,7 +166,7 @@ async def test_a_hint_of_an_earlier_attempt_claims_nothing(app: App):
     hints = [(task["id"], 0)]
     assert (
         await claim(
-            app.database, session_id, uuid4(), hints, attempt_timeout=60, max_crashes=3, worker="host:1"
+            app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60, max_crashes=3)
         )
         == []
     )
@@ -206,9 +202,9 @@ async def test_a_result_is_stored_as_it_was_returned(app: App):
     session_id = await open_test_session(app)
     task = await running_task(app, session_id)
     with pytest.raises(NoResult):
-        await get_result(app.database, TENANT, task["id"])
+        await result_of(app, task)
     assert await app.settlement.settle(settlement(task, session_id, result='{"n":9007199254740993}'))
-    assert await get_result(app.database, TENANT, task["id"]) == '{"n":9007199254740993}'
+    assert await result_of(app, task) == '{"n":9007199254740993}'
     assert await kinds_of(app, task) == ["CREATED", "STARTED", "SUCCEEDED"]
 
 
@@ -317,7 +313,7 @@ async def test_a_finished_task_cannot_be_cancelled(app: App):
 async def test_a_failed_task_is_put_back_with_its_attempts_counted_anew(app: App):
     session_id = await open_test_session(app)
     task = await running_task(app, session_id)
-    failed = settlement(task, session_id, "FAILED", dead_letter_reason="ATTEMPTS_EXHAUSTED")
+    failed = settlement(task, session_id, "FAILED", dead_letter_reason="EXHAUSTED")
     await app.settlement.settle(failed)
     row = await app.retry.retry(TENANT, task["id"], "tester", "fixed")
     assert (row["status"], row["failed_attempts"], row["attempt"]) == ("QUEUED", 0, 1)

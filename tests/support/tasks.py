@@ -7,8 +7,9 @@ from uuid import uuid4
 from taskflow_core.app import App
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.sessions import TypeDefaults, open_session
-from taskflow_core.tasks.claim import claim
+from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.create import NewTask
+from taskflow_core.tasks.fail import Failure
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
@@ -47,7 +48,9 @@ async def open_test_session(app: App, lease_seconds: float = 60, worker: str = "
 async def claim_by_hand(app: App, session_id: int, *tasks: Row) -> list[Row]:
     """Claim tasks as a worker would, from the attempts that the rows say."""
     hints = [(task["id"], task["attempt"]) for task in tasks]
-    return await claim(app.database, session_id, uuid4(), hints, attempt_timeout=60, max_crashes=3, worker="host:1")
+    return await claim(
+        app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60, max_crashes=3)
+    )
 
 
 async def running_task(app: App, session_id: int, **fields: Any) -> Row:
@@ -69,12 +72,20 @@ def settlement(task: Row, session_id: int, status: Any = "SUCCEEDED", **fields: 
     }
     if status == "SUCCEEDED":
         values["result"] = "{}"
+    if status == "FAILED":
+        values["error"] = Failure("ValueError", "no").as_error(task["attempt"])
+        values |= {"dead_letter_reason": "EXHAUSTED", "error_fingerprint": "0123456789abcdef"}
     return Settlement(**(values | fields))
 
 
 async def status_of(app: App, task: Row) -> str:
     row = await get_task(app.database, TENANT, task["id"])
     return str(row["status"])
+
+
+async def result_of(app: App, task: Row) -> str:
+    """The result as its readers get it."""
+    return b"".join([chunk async for chunk in app.results.read(TENANT, task["id"])]).decode()
 
 
 async def kinds_of(app: App, task: Row) -> Sequence[str]:

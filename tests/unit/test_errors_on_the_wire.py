@@ -131,6 +131,14 @@ def test_long_lists_and_texts_are_cut_to_what_fits_into_a_trailer() -> None:
     assert status.ByteSize() < 6000
 
 
+def test_a_long_text_keeps_its_start_and_its_end() -> None:
+    message = to_status(InvalidArgument.at("task.payload" + ".in" * 1000, "too deep"), "abc").message
+
+    assert message.startswith("task.payload.in.in")
+    assert message.endswith(".in.in: too deep")
+    assert len(message) == 300
+
+
 def postgres_error(sqlstate: str) -> asyncpg.PostgresError:
     error = asyncpg.PostgresError.new({"C": sqlstate, "M": "secret"})
     assert isinstance(error, asyncpg.PostgresError)

@@ -279,6 +279,8 @@ def test_a_result_over_the_limit_is_refused_with_the_limit_and_the_setting() -> 
     assert result_text("é", limit=4) == '"é"'
     with pytest.raises(ResultTooLarge, match=r"4 bytes of JSON; at most 3 .* TASKFLOW_MAX_RESULT_BYTES"):
         result_text("é", limit=3)
+    with pytest.raises(ResultTooLarge, match=r"4 bytes of JSON; at most 3 .* \(setting ANOTHER\)"):
+        result_text("ab", 3, "ANOTHER")
 
 
 def test_a_small_result_that_would_be_endless_as_text_is_refused_at_once() -> None:

@@ -268,3 +268,11 @@ def test_installed_packages_name_their_handlers_in_entry_points(shop, monkeypatc
     (installed / "entry_points.txt").write_text("[taskflow_worker.handlers]\norders = orders\n")
     monkeypatch.syspath_prepend(shop)
     assert load_registry().get("orders.ship") is not None
+
+
+def test_a_task_type_of_the_service_itself_is_refused():
+    @register_task_handler("taskflow.replay")
+    def mine(context, payload): ...
+
+    with pytest.raises(RegistrationError, match="the service's own"):
+        Registry().collect(module_with(mine))

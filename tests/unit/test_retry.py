@@ -18,6 +18,7 @@ def settled(failure: Failure, policy: RetryPolicy, failed_attempts: int) -> Sett
         policy,
         random.Random(1),
         task_id=uuid4(),
+        task_type="it",
         attempt=failed_attempts + 1,
         session_id=1,
         worker="host:1",
@@ -42,18 +43,18 @@ def test_attempts_are_retried_until_they_are_used_up():
     policy = RetryPolicy(max_attempts=3)
     outcomes = [settled(Failure("ValueError", "no"), policy, failed) for failed in (0, 1, 2)]
     assert [outcome.status for outcome in outcomes] == ["RETRYING", "RETRYING", "FAILED"]
-    assert outcomes[-1].dead_letter_reason == "ATTEMPTS_EXHAUSTED"
+    assert outcomes[-1].dead_letter_reason == "EXHAUSTED"
 
 
 def test_a_non_retryable_error_type_is_final_at_once():
     policy = RetryPolicy(max_attempts=10, non_retryable_error_types=("ValueError",))
     outcome = settled(Failure("ValueError", "no"), policy, 0)
-    assert (outcome.status, outcome.dead_letter_reason) == ("FAILED", "NON_RETRYABLE")
+    assert (outcome.status, outcome.dead_letter_reason) == ("FAILED", "NOT_RETRYABLE")
 
 
 def test_a_final_failure_ends_the_task_whatever_the_policy_says():
     outcome = settled(Failure("Fail", "never", final=True), RetryPolicy(max_attempts=10), 0)
-    assert (outcome.status, outcome.dead_letter_reason) == ("FAILED", "NON_RETRYABLE")
+    assert (outcome.status, outcome.dead_letter_reason) == ("FAILED", "NOT_RETRYABLE")
 
 
 def test_a_handler_may_choose_when_it_is_tried_again():

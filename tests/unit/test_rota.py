@@ -30,3 +30,14 @@ def test_the_lanes_behind_the_first_follow_by_urgency():
     for _ in range(40):
         _, *rest = (lane.priority for lane in rota.next_order())
         assert rest == [name for name in ("CRITICAL", "HIGH", "NORMAL", "LOW") if name in rest]
+
+
+def test_lanes_of_the_same_urgency_take_turns_behind_the_first():
+    rota = Rota(lanes(["a", "b", "c"], ["CRITICAL", "NORMAL"]))
+    orders = [rota.next_order() for _ in range(60)]
+    ahead = Counter(
+        next(lane.queue for lane in order if lane.priority == "NORMAL")
+        for order in orders
+        if order[0].priority == "CRITICAL"
+    )
+    assert min(ahead[queue] for queue in "abc") > 10

@@ -15,6 +15,7 @@ from taskflow_core.states import Priority
 from taskflow_worker.engine import TaskWorker
 from taskflow_worker.registry import RegistrationError, Registry, load_registry
 from taskflow_worker.scheduler import run_scheduler
+from taskflow_worker.service_handlers import service_handlers
 
 # What a draining worker has for its own work, after the grace of its handlers, before it is ended.
 LAST_SECONDS = 3.0
@@ -50,6 +51,8 @@ def worker(priorities: str, queues: str, imports: Sequence[str]) -> None:
 
 async def _work(settings: Settings, registry: Registry, served: Sequence[Lane]) -> None:
     async with open_app(settings, "worker") as app:
+        for handler in service_handlers(app):
+            registry.add(handler)
         task_worker = TaskWorker(app, registry, served)
         # What may be left then: handlers that swallow their cancellation, a database that does not answer.
         limit = settings.worker_drain_grace + settings.cancel_grace + LAST_SECONDS

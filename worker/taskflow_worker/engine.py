@@ -21,7 +21,8 @@ from taskflow_core.app import App
 from taskflow_core.batching import Batcher
 from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
 from taskflow_core.sessions import RunningTask
-from taskflow_core.tasks.claim import claim
+from taskflow_core.tasks.admit import claim_limited
+from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
 from taskflow_worker.processes import ProcessPool
@@ -31,6 +32,9 @@ from taskflow_worker.runner import Attempt, Runner, Stop
 from taskflow_worker.session import Session
 
 log = structlog.get_logger()
+
+# Hints by the tasks and attempts that they stand for.
+Hints = dict[tuple[UUID, int], tuple[Lane, str]]
 
 # Seconds until lanes are looked at again although nobody rang: a lost wake-up costs no more.
 FALLBACK = 1.0
@@ -62,6 +66,9 @@ class TaskWorker(Worker):
         self._session = Session(app, registry, lanes, self.name)
         self._attempts: dict[UUID, Attempt] = {}
         self._runs: set[asyncio.Task[None]] = set()
+        # Hints of limited queues that are being decided on, and the slots kept free for them.
+        self._limited_claims: set[asyncio.Task[None]] = set()
+        self._reserved = 0
         # Something came due, a slot was freed, or the worker is to stop.
         self._changed = asyncio.Event()
         self._done_hints: Batcher[tuple[Lane, str], None] = Batcher(self._finish_hints, writers=1)
@@ -81,6 +88,7 @@ class TaskWorker(Worker):
         try:
             while self.allow_pick_jobs:
                 await self._poll_iteration()
+            await asyncio.gather(*self._limited_claims, return_exceptions=True)
             await self._end_attempts()
             await self._session.close()
         finally:
@@ -112,7 +120,7 @@ class TaskWorker(Worker):
     async def _poll_iteration(self) -> None:
         """Fill the free slots with what is due, or wait for something to change."""
         self._changed.clear()
-        free = self.max_jobs - len(self._runs)
+        free = self._free_slots
         if free <= 0 or not self._session.is_open:
             await self._changed.wait()
             return
@@ -145,23 +153,49 @@ class TaskWorker(Worker):
 
     async def _start(self, hints: Sequence[tuple[Lane, str]]) -> None:
         """Claim the tasks behind the hints in PostgreSQL, and run those that are ours."""
-        wanted: dict[tuple[UUID, int], tuple[Lane, str]] = {}
+        wanted: Hints = {}
         for lane, hint_id in hints:
             try:
                 wanted[parse_hint_id(hint_id)] = (lane, hint_id)
             except ValueError:
                 log.warning("a hint that is not ours", lane=lane.key, hint=repr(hint_id))
                 self._done_hints.put((lane, hint_id))
-        session_id = self._session.id
-        tasks = await claim(
-            self._app.database,
-            session_id,
+        wish = self._claim_of(wanted)
+        tasks = await claim(self._app.database, wish)
+        self._run_all(tasks, wish.session_id, wanted)
+        if wanted:
+            # Apart, so that a queue whose row is locked does not keep other lanes waiting.
+            self._reserved += len(wanted)
+            limited = asyncio.create_task(self._start_limited(wanted))
+            self._limited_claims.add(limited)
+            limited.add_done_callback(self._limited_claim_ended)
+
+    async def _start_limited(self, wanted: Hints) -> None:
+        """Start what limited queues have room for; drop the hints of the rest, which is held, stale or doubled."""
+        reserved = len(wanted)
+        wish = self._claim_of(wanted)
+        try:
+            claimed = await claim_limited(self._app.database, wish)
+            self._run_all(claimed.tasks, wish.session_id, wanted)
+        finally:
+            self._reserved -= reserved
+            self._changed.set()
+        # A task that waits in no limited queue after all gets its hint back from the sweep.
+        await asyncio.gather(*(self._done_hints.put(hint) for hint in wanted.values()))
+        self._app.held.release(claimed.queues)
+
+    def _claim_of(self, wanted: Hints) -> Claim:
+        return Claim(
+            self._session.id,
+            self.name,
             uuid4(),
             list(wanted),
             attempt_timeout=self._app.settings.attempt_timeout,
             max_crashes=self._app.settings.max_crashes,
-            worker=self.name,
         )
+
+    def _run_all(self, tasks: Sequence[Row], session_id: int, wanted: Hints) -> None:
+        """Run the tasks that a session claimed, and take their hints out of `wanted`."""
         for task in tasks:
             hint = wanted.pop((task["id"], task["attempt"] - 1))
             attempt = Attempt(task, session_id, self.name)
@@ -171,9 +205,6 @@ class TaskWorker(Worker):
             run = asyncio.create_task(self._run(attempt, hint))
             self._runs.add(run)
             run.add_done_callback(self._ended)
-        # Stale or doubled; a task that waits after all gets its hint back from the sweep.
-        for hint in wanted.values():
-            self._done_hints.put(hint)
         self._app.announcer.announce(_started(task) for task in tasks)
 
     async def _run(self, attempt: Attempt, hint: tuple[Lane, str]) -> None:
@@ -185,8 +216,17 @@ class TaskWorker(Worker):
                 del self._attempts[attempt.task["id"]]
             self._done_hints.put(hint)
 
+    def _limited_claim_ended(self, limited: asyncio.Task[None]) -> None:
+        self._limited_claims.discard(limited)
+        if not limited.cancelled() and (error := limited.exception()) is not None:
+            log.error("a claim ended in a defect of the worker", exc_info=error)
+
+    @property
+    def _free_slots(self) -> int:
+        return self.max_jobs - len(self._runs) - self._reserved
+
     def _ended(self, run: asyncio.Task[None]) -> None:
-        if len(self._runs) >= self.max_jobs:
+        if self._free_slots <= 0:
             self._changed.set()
         self._runs.discard(run)
         if not run.cancelled() and (error := run.exception()) is not None:
@@ -245,7 +285,7 @@ class TaskWorker(Worker):
     async def _hear_wake_ups(self) -> None:
         """Turn wake-up tokens into a look at the lanes, while there are free slots."""
         while True:
-            if len(self._runs) >= self.max_jobs:
+            if self._free_slots <= 0:
                 # Leave the tokens to workers that have room.
                 await asyncio.sleep(REDIS_PAUSE)
                 continue

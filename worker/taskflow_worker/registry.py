@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, TypeVar, overload
 
 from taskflow_core.retry import RetryPolicy
+from taskflow_core.service_tasks import PREFIX, is_reserved
 from taskflow_worker.context import TaskContext
 from taskflow_worker.threads import run_in_thread
 
@@ -143,6 +144,7 @@ class Registry:
             if isinstance(mark, _Mark):
                 found = True
                 task_type = value.__name__ if mark.task_type is None else mark.task_type
+                _check_not_reserved(task_type, value)
                 self.add(Handler(task_type, value, mark.timeout, mark.retry))
         if not found:
             raise RegistrationError(
@@ -169,6 +171,13 @@ def load_registry(imports: Sequence[str] = ()) -> Registry:
             _add_to_path(Path.cwd())
             registry.collect(_import(wanted, "--import"))
     return registry
+
+
+def _check_not_reserved(task_type: str, function: Callable[..., Any]) -> None:
+    if is_reserved(task_type):
+        raise RegistrationError(
+            f"{Handler(task_type, function).location}: task types that begin with {PREFIX!r} are the service's own"
+        )
 
 
 def _check(handler: Handler) -> None:

@@ -30,7 +30,7 @@ class Reporter:
 
     def progress(self, progress: Progress) -> None:
         """Note how far the attempt has come; the latest note wins."""
-        self._progress = replace(progress, message=storable(progress.message), unit=storable(progress.unit))
+        self._progress = progress
         self._start()
 
     def log(self, message: str) -> None:
@@ -71,6 +71,11 @@ class Reporter:
         if self._dropped:
             lines.append(Report("LOG", {"message": f"{self._dropped} log lines were dropped here"}))
         if self._progress is not None:
-            lines.append(Report("PROGRESS", {"progress": asdict(self._progress)}))
+            progress = replace(
+                self._progress,
+                message=storable(self._progress.message),
+                unit=storable(self._progress.unit),
+            )
+            lines.append(Report("PROGRESS", {"progress": asdict(progress)}))
         self._lines, self._dropped, self._progress = [], 0, None
         return tuple(lines)

@@ -4,15 +4,18 @@ import asyncio
 import json
 import random
 import traceback
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from taskflow_core.app import App
-from taskflow_core.payloads import InvalidResult, ResultTooLarge, result_text
+from taskflow_core.payloads import InvalidResult, ResultTooLarge
+from taskflow_core.result_store import ResultStoreError
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
+from taskflow_core.tasks.result import KeptResult
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
 from taskflow_worker.context import TaskContext
@@ -22,6 +25,8 @@ from taskflow_worker.registry import Handler, Registry
 from taskflow_worker.reporter import Reporter
 
 log = structlog.get_logger()
+
+Value = TypeVar("Value")
 
 
 class Stop(StrEnum):
@@ -53,15 +58,15 @@ class Attempt:
         if self._handling is not None:
             self._handling.cancel()
 
-    async def handle(self, handler: Handler, context: TaskContext, payload: Any, seconds: float) -> Any:
-        """What the handler returns. Raises what it raises, AttemptTimeout, or CancelledError after `stop`."""
+    async def within(self, seconds: float, work: Callable[[], Awaitable[Value]]) -> Value:
+        """What the work returns. Raises what it raises, AttemptTimeout, or CancelledError after `stop`."""
         self._handling = asyncio.current_task()
         limit = asyncio.timeout(seconds)
         try:
             if self.stop_reason is not None:
                 raise asyncio.CancelledError
             async with limit:
-                return await handler(context, payload)
+                return await work()
         finally:
             self._handling = None
             # Also when the handler caught the cancellation and went on, or raised something else.
@@ -85,7 +90,10 @@ class Runner:
         settlement = await self._outcome(attempt, reporter)
         if settlement is None:
             return
-        await reporter.close()
+        try:
+            await reporter.close()
+        except Exception:
+            log.exception("reports of an attempt were refused", task_id=str(task["id"]))
         try:
             settled = await self._app.settlement.settle(settlement)
         except Exception as error:
@@ -103,13 +111,11 @@ class Runner:
         if handler is None:
             return self._failed(attempt, self._unknown_type(task["task_type"]))
         try:
-            value = await attempt.handle(
-                handler, self._context(task, reporter), json.loads(task["payload"]), _seconds_left(task)
-            )
-            return self._ended(attempt, "SUCCEEDED", "SUCCEEDED", result=self._result(value))
+            result = await attempt.within(_seconds_left(task), lambda: self._result(task, handler, reporter))
+            return self._ended(attempt, "SUCCEEDED", "SUCCEEDED", result=result.text, result_url=result.url)
         except asyncio.CancelledError:
             return self._stopped(attempt)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is recorded
             return self._failed(attempt, _failure(error))
 
     def _stopped(self, attempt: Attempt) -> Settlement | None:
@@ -124,8 +130,10 @@ class Runner:
                 failure = Failure("CancelledError", "the handler cancelled itself")
                 return self._failed(attempt, failure)
 
-    def _result(self, value: Any) -> str:
-        return result_text(value, self._app.settings.max_result_bytes)
+    async def _result(self, task: Row, handler: Handler, reporter: Reporter) -> KeptResult:
+        """Call the handler and keep what it returns: both are part of the attempt, and of its time."""
+        value = await handler(self._context(task, reporter), json.loads(task["payload"]))
+        return await self._app.results.keep(task, value)
 
     def _unknown_type(self, task_type: str) -> Failure:
         known = ", ".join(sorted(handler.task_type for handler in self._registry))
@@ -168,6 +176,7 @@ class Runner:
             effective_policy(task["retry_policy"], of_type, RetryPolicy()),
             self._rng,
             task_id=task["id"],
+            task_type=task["task_type"],
             attempt=task["attempt"],
             session_id=attempt.session_id,
             worker=attempt.worker,
@@ -175,14 +184,14 @@ class Runner:
         )
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: Exception | SystemExit) -> Failure:
     match error:
         case Retry():
             return Failure("Retry", str(error), delay=error.delay)
         case Fail() | InvalidResult() | ResultTooLarge():
             return Failure(type(error).__name__, str(error), final=True)
-        case AttemptTimeout():
-            return Failure("AttemptTimeout", str(error))
+        case AttemptTimeout() | ResultStoreError():
+            return Failure(type(error).__name__, str(error))
     return Failure(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
 
 

@@ -22,16 +22,20 @@ PATIENCE = 60.0
 async def run_scheduler(app: App, stop: asyncio.Event) -> None:
     """Keep the house until `stop` is set."""
     scheduler = AsyncIOScheduler(timezone=UTC)
-    scheduler.add_job(
-        _sweep,
-        "interval",
-        args=[app],
-        seconds=app.settings.sweep_seconds,
-        # A late sweep is as good as one in time, and one at a time is enough.
-        coalesce=True,
-        max_instances=1,
-        misfire_grace_time=None,
-    )
+    for work, seconds in (
+        (_sweep, app.settings.sweep_seconds),
+        (_delete_old, app.settings.retention_interval),
+    ):
+        scheduler.add_job(
+            work,
+            "interval",
+            args=[app],
+            seconds=seconds,
+            # A late run is as good as one in time, and one at a time is enough.
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
     scheduler.start()
     log.info("scheduler ready", sweep_seconds=app.settings.sweep_seconds)
     try:
@@ -49,3 +53,13 @@ async def _sweep(app: App) -> None:
         return
     if moved:
         log.info("swept", **moved)
+
+
+async def _delete_old(app: App) -> None:
+    try:
+        deleted = await app.retention.run()
+    except CONNECTION_ERRORS as error:
+        log.warning("retention failed, the next run follows", error=repr(error))
+        return
+    if deleted:
+        log.info("deleted what was old", **deleted)

@@ -12,6 +12,7 @@ GROUP = "taskflow.commands"
 PARTS = {
     "dev": ("embedded", "Run everything on this machine: databases, Envoy, server, workers, scheduler."),
     "migrate": ("core", "Bring the database to the newest schema."),
+    "queue": ("", "Pause, resume and limit queues."),
     "scheduler": ("worker", "Fire schedules and keep the house."),
     "server": ("server", "Answer gRPC calls."),
     "task": ("", "Submit, read, steer and watch tasks."),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from taskflow_client import Task, TaskAttempt, TaskEvent, TaskType
+from taskflow_client import Queue, Task, TaskAttempt, TaskEvent, TaskType, TaskTypeLimit
 
 COLOURS = {
     "SUCCEEDED": "green",
@@ -22,6 +22,7 @@ COLOURS = {
     "RUNNING": "cyan",
     "RETRYING": "yellow",
     "LOST": "red",
+    "PAUSED": "yellow",
 }
 CELL = 60  # characters
 
@@ -113,6 +114,25 @@ def print_task_types(task_types: Iterable[TaskType]) -> None:
             escape(task_type.description),
         )
     _print_table(table)
+
+
+def print_queues(queues: Iterable[Queue]) -> None:
+    """Queues with their limits: attempts at once, and starts in a second."""
+    table = _table("queue", "status", "limit", "limits of types", "note")
+    for queue in queues:
+        table.add_row(
+            queue.name,
+            coloured(Queue.Status.Name(queue.status)),
+            _limits(queue),
+            ", ".join(f"{limit.task_type} {_limits(limit)}" for limit in queue.task_type_limits),
+            _short(queue.note),
+        )
+    _print_table(table)
+
+
+def _limits(of: Queue | TaskTypeLimit) -> str:
+    parts = [f"{of.max_concurrency} at once"] if of.max_concurrency else []
+    return " and ".join([*parts, f"{of.max_rate:g}/s"] if of.max_rate else parts)
 
 
 def coloured(word: str) -> str:

@@ -22,7 +22,9 @@ from taskflow_client.errors import (
     Unimplemented,
 )
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
+from taskflow_client.queues import Queues
 from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
 
 __all__ = [
@@ -40,6 +42,8 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "Queue",
+    "Queues",
     "ResourceExhausted",
     "RetryPolicy",
     "Snapshot",
@@ -53,6 +57,7 @@ __all__ = [
     "TaskFlow",
     "TaskProgress",
     "TaskType",
+    "TaskTypeLimit",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

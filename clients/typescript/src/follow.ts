@@ -24,8 +24,8 @@ async function submit(): Promise<Task> {
   });
 }
 
-// Prints each event of a task and returns the task at its end. A stream that ends earlier is resumed after the last
-// message seen, with no gap and no duplicate.
+// Prints a task as it is, then each of its events, and returns it at its end. A stream that ends earlier is resumed
+// after the last message seen, with no gap and no duplicate.
 async function follow(taskId: string): Promise<Task> {
   let resumeToken = "";
   for (let resumes = 0; resumes < RESUMES; resumes++) {
@@ -34,7 +34,9 @@ async function follow(taskId: string): Promise<Task> {
         resumeToken = update.resumeToken;
         resumes = 0;
         const { case: kind, value } = update.message;
-        if (kind === "event") {
+        if (kind === "snapshot" && value.task) {
+          console.log(`#${value.task.lastSequence}`, Task_Status[value.task.status]);
+        } else if (kind === "event") {
           print(value);
         } else if (kind === "closing" && value.reason === StreamClosing_Reason.FINISHED && value.task) {
           return value.task;

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from taskflow_core.fingerprint import fingerprint
 from taskflow_core.payloads import storable
 from taskflow_core.retry import RetryPolicy
+from taskflow_core.states import DeadLetterCause
 from taskflow_core.tasks.settle import Settlement
 
 MAX_MESSAGE = 4_000
@@ -29,7 +31,7 @@ class Failure:
     delay: float | None = None
 
     def as_error(self, attempt: int) -> dict[str, Any]:
-        """What is kept of it: bounded, and without characters that PostgreSQL refuses."""
+        """What is kept of it: bounded, and nothing that PostgreSQL refuses."""
         return {
             "type": storable(self.type[:200]),
             "message": storable(self.message[:MAX_MESSAGE]),
@@ -45,6 +47,7 @@ def settle_failure(
     rng: random.Random,
     *,
     task_id: UUID,
+    task_type: str,
     attempt: int,
     session_id: int,
     worker: str,
@@ -63,14 +66,21 @@ def settle_failure(
         outcome="FAILED",
         error=failure.as_error(attempt),
         delay=delay if again else 0.0,
-        dead_letter_reason=None if again else _dead_letter_reason(failure, policy),
+        dead_letter_reason=None if again else _cause(failure, policy),
+        error_fingerprint=None if again else _fingerprint(task_type, failure, attempt),
     )
 
 
-def _dead_letter_reason(failure: Failure, policy: RetryPolicy) -> str:
+def _cause(failure: Failure, policy: RetryPolicy) -> DeadLetterCause:
     if failure.final or failure.type in policy.non_retryable_error_types:
-        return "NON_RETRYABLE"
-    return "ATTEMPTS_EXHAUSTED"
+        return DeadLetterCause.NOT_RETRYABLE
+    return DeadLetterCause.EXHAUSTED
+
+
+def _fingerprint(task_type: str, failure: Failure, attempt: int) -> str:
+    # Of what is kept, so that it could be made again.
+    kept = failure.as_error(attempt)
+    return fingerprint(task_type, kept["type"], kept["message"], kept["stack_trace"])
 
 
 def effective_policy(

@@ -1,4 +1,4 @@
-"""Reading tasks, their results, events and attempts, and the task types."""
+"""Reading tasks, their events and attempts, and the task types."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, text
 
 from taskflow_core.db import Database
-from taskflow_core.errors import NoResult, NotFound
+from taskflow_core.errors import NotFound
 from taskflow_core.filters import ENUM, INTEGER, TEXT, TEXT_LIST, TIMESTAMP, FilterField, compile_filter
 from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.models import Task, TaskAttempt, TaskEvent, TaskResult, TaskType, WorkerSession
@@ -17,14 +17,9 @@ from taskflow_core.states import Priority, TaskStatus
 from taskflow_core.tasks.rows import Row, columns
 
 GET = f"""
-SELECT {columns("t")}, r.result FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
+SELECT {columns("t")}, r.result, r.result_url FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
 WHERE t.id = $1 AND t.tenant_id = $2
 """  # noqa: S608 - the columns are our own
-
-GET_RESULT = """
-SELECT t.status, r.result FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
-WHERE t.id = $1 AND t.tenant_id = $2
-"""
 
 # Everything but the payload, which a list has no use for.
 BASIC_COLUMNS = [column for column in Task.__table__.columns if column.key != "payload"]
@@ -86,7 +81,7 @@ class TaskReader:
         """
         order = parse_order(order_by, ORDER_FIELDS, default="create_time desc")
         if full:
-            query = select(*Task.__table__.columns, TaskResult.result).outerjoin(
+            query = select(*Task.__table__.columns, TaskResult.result, TaskResult.result_url).outerjoin(
                 TaskResult, TaskResult.task_id == Task.id
             )
         else:
@@ -96,21 +91,25 @@ class TaskReader:
         if condition is not None:
             query = query.where(condition)
         arguments = {"list": "tasks", "tenant": tenant_id, "filter": filter, "order": str(order)}
-        return await self._page(query, order, page, arguments)
+        return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
     async def list_events(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The log of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
         await get_task(self._database, tenant_id, task_id)
         order = parse_order("", {"sequence": TaskEvent.sequence}, "sequence", tie_breaker="sequence")
         query = select(*TaskEvent.__table__.columns).where(TaskEvent.task_id == task_id)
-        return await self._page(query, order, page, {"list": "events", "task": str(task_id)})
+        return await fetch_page(
+            self._database, self._tokens, query, order, page, {"list": "events", "task": str(task_id)}
+        )
 
     async def list_attempts(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The ended attempts of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
         await get_task(self._database, tenant_id, task_id)
         order = parse_order("", {"attempt": TaskAttempt.attempt}, "attempt", tie_breaker="attempt")
         query = select(*TaskAttempt.__table__.columns).where(TaskAttempt.task_id == task_id)
-        return await self._page(query, order, page, {"list": "attempts", "task": str(task_id)})
+        return await fetch_page(
+            self._database, self._tokens, query, order, page, {"list": "attempts", "task": str(task_id)}
+        )
 
     async def list_types(self, page: PageRequest) -> Page:
         """The task types by name, with the live workers and the queues of each.
@@ -127,7 +126,7 @@ class TaskReader:
         queue = func.unnest(WorkerSession.queues)
         queues = func.array(select(queue).where(serves).distinct().order_by(text("1")).scalar_subquery())
         query = select(*TaskType.__table__.columns, workers.label("workers"), queues.label("queues"))
-        return await self._page(query, order, page, {"list": "task types"})
+        return await fetch_page(self._database, self._tokens, query, order, page, {"list": "task types"})
 
     async def find_ids(self, tenant_id: str, filter: str, statuses: Sequence[str], limit: int) -> list[UUID]:
         """Ids of at most `limit` tasks in one of these statuses that match a filter, oldest first.
@@ -142,19 +141,29 @@ class TaskReader:
             ids = await connection.scalars(query.order_by(Task.created_at, Task.id).limit(limit))
             return list(ids)
 
-    async def _page(
-        self, query: Select[Any], order: Order, page: PageRequest, arguments: dict[str, str]
-    ) -> Page:
-        size = page_size(page.size)
-        if page.token:
-            query = query.where(order.after(self._tokens.decode(page.token, arguments)))
-        # One row more than asked for tells whether there is another page.
-        query = query.order_by(*order.clauses()).limit(size + 1)
-        async with self._database.engine.connect() as connection:
-            rows = list((await connection.execute(query)).mappings())
-        if len(rows) <= size:
-            return Page(rows, "")
-        return Page(rows[:size], self._tokens.encode(order.values(rows[size - 1]), arguments))
+
+async def fetch_page(
+    database: Database,
+    tokens: PageTokens,
+    query: Select[Any],
+    order: Order,
+    page: PageRequest,
+    arguments: dict[str, str],
+) -> Page:
+    """One page of a query. `arguments` are all that the list depends on; see PageTokens.
+
+    Raises InvalidArgument (INVALID_PAGE_TOKEN).
+    """
+    size = page_size(page.size)
+    if page.token:
+        query = query.where(order.after(tokens.decode(page.token, arguments)))
+    # One row more than asked for tells whether there is another page.
+    query = query.order_by(*order.clauses()).limit(size + 1)
+    async with database.engine.connect() as connection:
+        rows = list((await connection.execute(query)).mappings())
+    if len(rows) <= size:
+        return Page(rows, "")
+    return Page(rows[:size], tokens.encode(order.values(rows[size - 1]), arguments))
 
 
 async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:
@@ -163,18 +172,3 @@ async def get_task(database: Database, tenant_id: str, task_id: UUID) -> Row:
     if row is None:
         raise NotFound("task", str(task_id))
     return row
-
-
-async def get_result(database: Database, tenant_id: str, task_id: UUID) -> str:
-    """The result as JSON text. Raises NotFound, NoResult."""
-    row = await database.pool.fetchrow(GET_RESULT, task_id, tenant_id)
-    if row is None:
-        raise NotFound("task", str(task_id))
-    if row["status"] != TaskStatus.SUCCEEDED:
-        raise NoResult(
-            f"task {task_id} is {row['status']}; only a SUCCEEDED task has a result",
-            task_id=str(task_id),
-            status=row["status"],
-        )
-    result: str = row["result"]
-    return result

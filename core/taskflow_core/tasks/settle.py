@@ -10,6 +10,8 @@ from uuid import UUID
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Database, until_answered
+from taskflow_core.queues.held import HeldTasks
+from taskflow_core.queues.rooms import GUARDED, QueueKey
 from taskflow_core.tasks.rows import Row, hint_if_near
 
 
@@ -27,18 +29,21 @@ class Settlement:
     status: Literal["SUCCEEDED", "RETRYING", "FAILED", "CANCELLED", "QUEUED"]
     outcome: Literal["SUCCEEDED", "FAILED", "CANCELLED", "RELEASED", "LOST"]
     result: str | None = None  # JSON text
+    result_url: str | None = None  # instead of the text of a large one
     error: dict[str, Any] | None = None  # type, message, stack_trace, attempt
     delay: float = 0.0  # seconds until the next attempt, with RETRYING and QUEUED
     message: str | None = None
-    dead_letter_reason: str | None = None
+    dead_letter_reason: str | None = None  # with FAILED, and only then; so is the fingerprint
+    error_fingerprint: str | None = None
 
 
-SETTLE = """
+SETTLE = f"""
 WITH ended AS (
   SELECT * FROM unnest(
     $1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::float8[], $10::text[], $11::text[]) AS ended (
-    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason)
+    $9::float8[], $10::text[], $11::text[], $12::text[], $13::text[]) AS ended (
+    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason,
+    error_fingerprint, result_url)
 ), moved AS (
   UPDATE tasks t SET
     status = CASE
@@ -50,6 +55,7 @@ WITH ended AS (
     crashes = t.crashes + (ended.outcome = 'LOST')::int,
     error = coalesce(ended.error::jsonb, t.error),
     dead_letter_reason = CASE WHEN t.cancel_requested_at IS NULL THEN ended.dead_letter_reason END,
+    error_fingerprint = CASE WHEN t.cancel_requested_at IS NULL THEN ended.error_fingerprint END,
     finished_at = CASE
       WHEN ended.status IN ('RETRYING', 'QUEUED') AND t.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     last_sequence = t.last_sequence + 1
@@ -57,11 +63,11 @@ WITH ended AS (
   WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
   RETURNING t.id, t.tenant_id, t.status, t.attempt, t.queue, t.priority, t.run_at, t.last_sequence,
     t.attempt_started_at, t.cancel_reason, ended.session_id, ended.worker, ended.outcome, ended.result,
-    ended.error, ended.message
+    ended.result_url, ended.error, ended.message
 ), results AS (
-  INSERT INTO task_results (task_id, tenant_id, result)
-  SELECT id, tenant_id, result FROM moved WHERE status = 'SUCCEEDED'
-  ON CONFLICT (task_id) DO UPDATE SET result = excluded.result
+  INSERT INTO task_results (task_id, tenant_id, result, result_url)
+  SELECT id, tenant_id, result, result_url FROM moved WHERE status = 'SUCCEEDED'
+  ON CONFLICT (task_id) DO UPDATE SET result = excluded.result, result_url = excluded.result_url
 ), attempts AS (
   INSERT INTO task_attempts (task_id, attempt, tenant_id, session_id, worker, outcome, error, started_at)
   SELECT id, attempt, tenant_id, session_id, worker, outcome, error::jsonb, attempt_started_at FROM moved
@@ -78,8 +84,10 @@ WITH ended AS (
     END
   FROM moved
 )
-SELECT id, attempt, status, queue, priority, run_at, now() AS now FROM moved
-"""
+SELECT id, attempt, status, queue, priority, run_at, now() AS now, tenant_id, EXISTS (
+  SELECT FROM queues q WHERE q.tenant_id = moved.tenant_id AND q.name = moved.queue AND {GUARDED}) AS guarded
+FROM moved
+"""  # noqa: S608 - the condition is our own
 
 # After a commit whose answer was lost, the attempt's own row tells that it was ours.
 FIND_SETTLED = """
@@ -96,9 +104,10 @@ class TaskSettlement:
     The statement is fenced by session and attempt: a worker that lost its lease cannot overwrite.
     """
 
-    def __init__(self, database: Database, announcer: Announcer) -> None:
+    def __init__(self, database: Database, announcer: Announcer, held: HeldTasks) -> None:
         self._database = database
         self._announcer = announcer
+        self._held = held
         self._batcher: Batcher[Settlement, bool] = Batcher(self._settle)
 
     async def settle(self, settlement: Settlement) -> bool:
@@ -126,6 +135,7 @@ class TaskSettlement:
             tries += 1
             moved = await self._database.pool.fetch(SETTLE, *_columns(ordered))
             self._announcer.announce(_announcement(row) for row in moved)
+            self._held.release({QueueKey(row["tenant_id"], row["queue"]) for row in moved if row["guarded"]})
             settled = {(row["id"], row["attempt"]) for row in moved}
             if tries > 1 and len(settled) < len(ordered):
                 before = await self._find_settled(ordered)
@@ -160,6 +170,8 @@ def _columns(batch: Sequence[Settlement]) -> list[list[Any]]:
         [s.delay for s in batch],
         [s.message for s in batch],
         [s.dead_letter_reason for s in batch],
+        [s.error_fingerprint for s in batch],
+        [s.result_url for s in batch],
     ]
 
 

@@ -6,8 +6,7 @@ them from doing the same work twice.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -17,9 +16,12 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.db import CONNECTION_ERRORS, Database
+from taskflow_core.db import Database, alone
+from taskflow_core.fingerprint import fingerprint
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
+from taskflow_core.queues.held import HeldTasks
 from taskflow_core.retry import RetryPolicy
+from taskflow_core.states import DeadLetterCause
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
 from taskflow_core.tasks.rows import Row, hint_of
@@ -30,6 +32,8 @@ log = structlog.get_logger()
 # Any number, as long as all sweepers use the same.
 LOCK = 7_401_922
 SERVICE = "service"
+# The type of the error of an attempt whose worker is gone.
+WORKER_LOST = "WorkerLost"
 
 # Whether there is anything for each part to do. An idle service pays for this one statement.
 LOOK = """
@@ -45,7 +49,8 @@ SELECT
           AND NOT (status IN ('CANCELLED', 'FAILED', 'SUCCEEDED')) AND cancel_requested_at IS NULL) AS expired,
   EXISTS (SELECT FROM tasks WHERE status IN ('SCHEDULED', 'RETRYING')
           AND run_at <= now() - interval '1 second') AS due,
-  EXISTS (SELECT FROM tasks WHERE status = 'QUEUED' AND run_at < now() - interval '2 seconds')
+  EXISTS (SELECT FROM tasks WHERE held AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')) AS held,
+  EXISTS (SELECT FROM tasks WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds')
     OR EXISTS (SELECT FROM tasks WHERE status IN ('RETRYING', 'SCHEDULED')
                AND run_at < now() + make_interval(secs => $3)) AS hinted
 """
@@ -67,7 +72,7 @@ SELECT id, queue, priority, attempt, run_at FROM moved
 """
 
 FIND_LOST = """
-SELECT t.id, t.attempt, t.session_id, t.crashes, s.worker
+SELECT t.id, t.task_type, t.attempt, t.session_id, t.crashes, s.worker
 FROM worker_sessions s JOIN tasks t ON t.session_id = s.id AND t.status = 'RUNNING'
 WHERE s.lease_until < now() OR s.ended_at IS NOT NULL
 ORDER BY t.id LIMIT $1
@@ -80,7 +85,8 @@ WHERE s.ended_at IS NULL AND s.lease_until < now()
 """
 
 FIND_OVERDUE = """
-SELECT t.id, t.attempt, t.session_id, t.failed_attempts, t.retry_policy, d.retry_policy AS type_retry_policy, s.worker
+SELECT t.id, t.task_type, t.attempt, t.session_id, t.failed_attempts, t.retry_policy,
+  d.retry_policy AS type_retry_policy, s.worker
 FROM tasks t JOIN worker_sessions s ON s.id = t.session_id LEFT JOIN task_types d ON d.name = t.task_type
 WHERE t.status = 'RUNNING' AND t.attempt_deadline < now() - make_interval(secs => $2)
 ORDER BY t.id LIMIT $1
@@ -104,7 +110,7 @@ ORDER BY t.id LIMIT $1
 # Waiting rows in the order of their due time, from a cursor on.
 WAITING_QUEUED = """
 SELECT id, queue, priority, attempt, run_at FROM tasks
-WHERE status = 'QUEUED' AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
+WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
 ORDER BY run_at, id LIMIT $3
 """
 WAITING_TIMED = """
@@ -139,6 +145,7 @@ class Sweep:
         announcer: Announcer,
         settlement: TaskSettlement,
         cancellation: TaskCancellation,
+        held: HeldTasks,
         limits: SweepLimits,
         rng: random.Random,
     ) -> None:
@@ -147,6 +154,7 @@ class Sweep:
         self._announcer = announcer
         self._settlement = settlement
         self._cancellation = cancellation
+        self._held = held
         self._limits = limits
         self._rng = rng
         self._cursors = {WAITING_QUEUED: BEGINNING, WAITING_TIMED: BEGINNING}
@@ -159,6 +167,7 @@ class Sweep:
             "expired": self.cancel_expired,
             "stubborn": self.end_stubborn,
             "due": self.come_due,
+            "held": self.release_held,
             "hinted": self.restore_hints,
         }
         seen = await self._database.pool.fetchrow(
@@ -167,29 +176,13 @@ class Sweep:
         wanted = [part for part in parts if seen is not None and seen[part]]
         if not wanted:
             return {}
-        async with self._alone() as alone:
-            moved = {part: await parts[part]() for part in wanted} if alone else {}
+        async with alone(self._database, LOCK) as is_alone:
+            moved = {part: await parts[part]() for part in wanted} if is_alone else {}
         return {part: count for part, count in moved.items() if count}
 
     @property
     def _patience_with_the_stubborn(self) -> float:
         return self._limits.cancel_grace + self._limits.timeout_grace
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[bool]:
-        """Hold the lock, if nobody else does, in a transaction: PostgreSQL takes it from a frozen process."""
-        async with self._database.pool.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            alone = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK)
-            try:
-                yield alone
-            finally:
-                try:
-                    await transaction.rollback()
-                except CONNECTION_ERRORS as error:
-                    # Nothing was done in it, and two sweeps at once do no harm.
-                    log.warning("a sweep took so long that it lost its lock", error=repr(error))
 
     async def rescue_lost(self) -> int:
         """End the attempts of workers that are dead: back to QUEUED, or a dead letter after too many."""
@@ -215,9 +208,11 @@ class Sweep:
             worker=row["worker"],
             status="FAILED" if looping else "QUEUED",
             outcome="LOST",
-            error=Failure("WorkerLost", message).as_error(row["attempt"]),
+            error=Failure(WORKER_LOST, message).as_error(row["attempt"]),
             message=message,
-            dead_letter_reason="CRASH_LOOP" if looping else None,
+            dead_letter_reason=DeadLetterCause.CRASH_LOOP if looping else None,
+            # Without the message: it names the worker, and any worker would have been lost.
+            error_fingerprint=fingerprint(row["task_type"], WORKER_LOST, "", "") if looping else None,
         )
 
     async def end_overdue(self) -> int:
@@ -233,6 +228,7 @@ class Sweep:
             policy,
             self._rng,
             task_id=row["id"],
+            task_type=row["task_type"],
             attempt=row["attempt"],
             session_id=row["session_id"],
             worker=row["worker"],
@@ -272,6 +268,17 @@ class Sweep:
         self._announcer.announce(Announcement(row["id"], hint_of(row)) for row in rows)
         return len(rows)
 
+    async def release_held(self) -> int:
+        """Give held tasks the hints that nobody gave them although there is room in their queues."""
+        restored = 0
+        for key in await self._held.keys():
+            more = True
+            while more:
+                release = await self._held.next(key)
+                restored += await self._restore(release.hints)
+                more = release.more
+        return restored
+
     async def restore_hints(self) -> int:
         """Put back the hints that Redis lacks. Walks the backlog in slices, all of it after a wipe."""
         wiped = await self._queue.redis.set(EPOCH_KEY, 1, nx=True)
@@ -297,7 +304,7 @@ class Sweep:
             self._cursors[statement] = (rows[-1]["run_at"], rows[-1]["id"])
         return restored
 
-    async def _restore(self, hints: list[Hint]) -> int:
+    async def _restore(self, hints: Sequence[Hint]) -> int:
         missing: list[Hint] = []
         for _, group in groupby(sorted(hints, key=lambda h: h.lane), key=lambda h: h.lane):
             missing += await self._queue.missing(list(group))

@@ -3,13 +3,13 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 from taskflow_core.db import Database
-from taskflow_core.errors import InvalidArgument
+from taskflow_core.errors import InvalidArgument, NotFound
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
 from taskflow_core.states import TASK_FINAL
@@ -46,7 +46,7 @@ class Closing:
     """The last message. `task` comes with FINISHED."""
 
     token: str
-    reason: Literal["FINISHED", "DRAINING", "MAX_DURATION"]
+    reason: Literal["FINISHED", "DRAINING", "MAX_DURATION", "DELETED"]
     task: Row | None = None
 
 
@@ -86,12 +86,10 @@ class TaskWatch:
         self._tokens = tokens
         self._keep_alive = keep_alive
         self._max_duration = max_duration
-        self._draining = False
 
     def drain(self) -> None:
         """End all watches: their clients are to reconnect elsewhere."""
-        self._draining = True
-        self._feed.wake()
+        self._feed.drain()
 
     async def watch(
         self, tenant_id: str, task_id: UUID, resume_token: str = "", min_progress_interval: float = 0.0
@@ -109,25 +107,29 @@ class TaskWatch:
         if task["status"] in TASK_FINAL and after >= task["last_sequence"]:
             yield Closing(self._token(task_id, after), "FINISHED", task)
             return
-        async with aclosing(self._feed.follow(task_id, after, self._keep_alive)) as feed:
-            async for events in feed:
-                if events and events[0]["sequence"] > after + 1:
-                    # Retention has deleted what lies between.
-                    task = await get_task(self._database, tenant_id, task_id)
-                    after = task["last_sequence"]
-                    yield Snapshot(self._token(task_id, after), task, reset=True)
-                for event in events:
-                    if event["sequence"] > after and thinner.passes(event, clock()):
-                        yield Event(self._token(task_id, event["sequence"]), event)
-                if events:
-                    after = max(after, events[-1]["sequence"])
-                reason = self._reason_to_close(events, overdue=clock() > end)
-                if reason is not None:
-                    task = await get_task(self._database, tenant_id, task_id)
-                    yield Closing(self._token(task_id, after), reason, task if reason == "FINISHED" else None)
-                    return
-                if not events:
-                    yield KeepAlive(self._token(task_id, after))
+        with suppress(NotFound):  # it was deleted between two of these reads
+            async with aclosing(self._feed.follow(task_id, after, self._keep_alive)) as feed:
+                async for events in feed:
+                    if events and events[0]["sequence"] > after + 1:
+                        # Retention has deleted what lies between.
+                        task = await get_task(self._database, tenant_id, task_id)
+                        after = task["last_sequence"]
+                        yield Snapshot(self._token(task_id, after), task, reset=True)
+                    for event in events:
+                        if event["sequence"] > after and thinner.passes(event, clock()):
+                            yield Event(self._token(task_id, event["sequence"]), event)
+                    if events:
+                        after = max(after, events[-1]["sequence"])
+                    reason = self._reason_to_close(events, overdue=clock() > end)
+                    if reason is not None:
+                        task = await get_task(self._database, tenant_id, task_id)
+                        yield Closing(
+                            self._token(task_id, after), reason, task if reason == "FINISHED" else None
+                        )
+                        return
+                    if not events:
+                        yield KeepAlive(self._token(task_id, after))
+        yield Closing(self._token(task_id, after), "DELETED")
 
     async def wait(self, tenant_id: str, task_id: UUID, seconds: float) -> Row:
         """The task once it is final, or as it is after `seconds`. Raises NotFound."""
@@ -140,7 +142,7 @@ class TaskWatch:
                     self._feed.follow(task_id, task["last_sequence"], self._keep_alive)
                 ) as feed:
                     async for events in feed:
-                        if self._draining or (events and events[-1]["status"] in TASK_FINAL):
+                        if self._feed.draining or (events and events[-1]["status"] in TASK_FINAL):
                             break
         except TimeoutError:
             pass  # the answer is the task as it is now
@@ -151,7 +153,7 @@ class TaskWatch:
     ) -> Literal["FINISHED", "DRAINING", "MAX_DURATION"] | None:
         if events and events[-1]["status"] in TASK_FINAL:
             return "FINISHED"
-        if self._draining:
+        if self._feed.draining:
             return "DRAINING"
         return "MAX_DURATION" if overdue else None
 

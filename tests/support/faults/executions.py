@@ -41,7 +41,9 @@ def read(file: Path, tenant: str) -> Iterator[Execution]:
     """The lines about the tasks of one tenant, as they were written."""
     if not file.exists():
         return
-    for line in file.read_text().splitlines():
+    # A line that is being written may be seen in part.
+    whole_lines, _, _ = file.read_text().rpartition("\n")
+    for line in whole_lines.splitlines():
         step, of_tenant, task_id, attempt, pid, at = line.split()
         if of_tenant == tenant:
             assert step in ("begin", "end", "stopped")

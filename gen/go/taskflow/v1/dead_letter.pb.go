@@ -88,8 +88,8 @@ type DeadLetter struct {
 	Task *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	// Why no attempt was left.
 	Cause DeadLetter_Cause `protobuf:"varint,2,opt,name=cause,proto3,enum=taskflow.v1.DeadLetter_Cause" json:"cause,omitempty"`
-	// Groups dead letters that failed alike: a digest of the task type, the type of the error, its message
-	// without numbers and ids, and the place in the code.
+	// Groups dead letters that failed alike: a digest of the type of the error, its message without numbers and
+	// ids, and the place in the code or, of a failure that has none (such as a timeout), the task type.
 	Fingerprint string `protobuf:"bytes,3,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// When it became a dead letter.
 	DeadTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=dead_time,json=deadTime,proto3" json:"dead_time,omitempty"`

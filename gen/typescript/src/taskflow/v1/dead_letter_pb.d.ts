@@ -35,8 +35,8 @@ export declare type DeadLetter = Message<"taskflow.v1.DeadLetter"> & {
   cause: DeadLetter_Cause;
 
   /**
-   * Groups dead letters that failed alike: a digest of the task type, the type of the error, its message
-   * without numbers and ids, and the place in the code.
+   * Groups dead letters that failed alike: a digest of the type of the error, its message without numbers and
+   * ids, and the place in the code or, of a failure that has none (such as a timeout), the task type.
    *
    * @generated from field: string fingerprint = 3;
    */
