@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from taskflow_core.db import CONNECTION_ERRORS
+from taskflow_core.db import is_outage
 from taskflow_core.errors import Unavailable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-
-# Errors that say nothing about a single item: every caller of the batch gets them.
-INDIVISIBLE = (Unavailable, *CONNECTION_ERRORS)
 
 
 class Batcher(Generic[Item, Answer]):
@@ -74,7 +71,8 @@ class Batcher(Generic[Item, Answer]):
         try:
             answers = await self._flush([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - it is raised to the callers
-            if len(batch) == 1 or isinstance(error, INDIVISIBLE):
+            # What says nothing about a single item goes to every caller.
+            if len(batch) == 1 or isinstance(error, Unavailable) or is_outage(error):
                 answers = [error] * len(batch)
             else:
                 middle = len(batch) // 2

@@ -43,10 +43,11 @@ CONNECTION_ERRORS = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # the connection ended at the moment of its use
+    asyncpg.OperatorInterventionError,  # shutdown, crash, not yet up, statement ended
+    asyncpg.InsufficientResourcesError,  # of connections, memory or disk
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen in the middle of one
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that no longer is
 )
 # What says "nothing is wrong, try again".
 CONFLICT_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -104,16 +105,30 @@ async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether an error says nothing about the statement: the same may work a little later."""
+    # A value that the driver cannot send is an InterfaceError, too, and stays wrong.
+    return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, ValueError)
+
+
 @asynccontextmanager
 async def alone(database: Database, lock: int) -> AsyncIterator[bool]:
-    """Whether no other process is in a block with the same lock. Holds one connection meanwhile."""
+    """Whether no other process is in a block with the same lock. Holds one connection meanwhile.
+
+    For work that may be done twice: PostgreSQL takes the lock from a process that is frozen, or busy
+    elsewhere, for as long as a transaction may be idle.
+    """
     async with database.pool.acquire() as connection:
-        is_alone: bool = await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock)
+        transaction = connection.transaction()
+        await transaction.start()
+        is_alone: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", lock)
         try:
             yield is_alone
         finally:
-            if is_alone:
-                await connection.fetchval("SELECT pg_advisory_unlock($1)", lock)
+            try:
+                await transaction.rollback()
+            except CONNECTION_ERRORS as error:
+                log.warning("work took so long that it lost its lock", lock=lock, error=repr(error))
 
 
 async def until_answered(
@@ -131,7 +146,8 @@ async def until_answered(
         try:
             return await work()
         except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
-            if last_try is not None and loop.time() + pause > last_try:
+            is_passing = is_outage(error) or isinstance(error, CONFLICT_ERRORS)
+            if not is_passing or (last_try is not None and loop.time() + pause > last_try):
                 raise
             log.warning("database: trying again", work=what, error=repr(error), seconds=pause)
         await asyncio.sleep(pause)

@@ -31,6 +31,8 @@ EVENTS_CHANNEL = "taskflow:events"
 HINT_TTL_MS = 24 * 3600 * 1000
 # Hints of tasks due later than this wait in PostgreSQL until the sweep promotes them.
 HORIZON_SECONDS = 60.0
+# What the column of attempts holds.
+MAX_ATTEMPT = 2**31 - 1
 # Wake-up tokens kept per lane: enough for every worker that may sleep there.
 WAKE_TOKENS = 32
 
@@ -81,9 +83,12 @@ class Hint:
 
 
 def parse_hint_id(hint_id: str) -> tuple[UUID, int]:
-    """The task and the attempt of an arq job id that `Hint.id` wrote."""
+    """The task and the attempt of an arq job id that `Hint.id` wrote. Raises ValueError for any other."""
     task_id, _, attempt = hint_id.partition(":")
-    return UUID(task_id), int(attempt)
+    parsed = UUID(task_id), int(attempt)
+    if f"{parsed[0]}:{parsed[1]}" != hint_id or not 0 <= parsed[1] <= MAX_ATTEMPT:
+        raise ValueError(f"not the id of a hint: {hint_id!r}")
+    return parsed
 
 
 def cancel_channel(session_id: int) -> str:
@@ -169,7 +174,7 @@ class Queue:
         keys = [lane.key for lane in order]
         taken, next_due = await self._claim(keys=keys, args=[wanted, lease_ms, session_id])
         return Claim(
-            taken=[(lane, hint.decode()) for lane, ids in zip(order, taken, strict=True) for hint in ids],
+            taken=[(lane, _to_text(hint)) for lane, ids in zip(order, taken, strict=True) for hint in ids],
             next_due_ms=None if next_due < 0 else int(next_due),
         )
 
@@ -177,11 +182,11 @@ class Queue:
         """Drop hints that are done with. One round trip."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for lane, group in groupby(sorted(hints), key=lambda hint: hint[0]):
-                ids = [hint_id for _, hint_id in group]
+                ids = [_to_bytes(hint_id) for _, hint_id in group]
                 pipe.zrem(lane.key, *ids)
                 pipe.delete(
-                    *(job_key_prefix + hint_id for hint_id in ids),
-                    *(in_progress_key_prefix + hint_id for hint_id in ids),
+                    *(job_key_prefix.encode() + hint_id for hint_id in ids),
+                    *(in_progress_key_prefix.encode() + hint_id for hint_id in ids),
                 )
             await pipe.execute()
 
@@ -222,6 +227,15 @@ def open_redis(settings: Settings) -> ArqRedis:
         socket_keepalive=True,
     )
     return ArqRedis(pool, job_serializer=_to_json, job_deserializer=json.loads)
+
+
+def _to_text(hint_id: bytes) -> str:
+    """A lane may hold anything; what is no text survives the way there and back."""
+    return hint_id.decode(errors="surrogateescape")
+
+
+def _to_bytes(hint_id: str) -> bytes:
+    return hint_id.encode(errors="surrogateescape")
 
 
 def _to_json(job: dict[str, Any]) -> bytes:

@@ -149,7 +149,10 @@ async def test_a_claim_repeated_with_its_token_finds_the_same_task_again(app: Ap
     task = await app.creation.create(new_task())
     session_id, token = await open_test_session(app), uuid4()
     once, again = [
-        await claim(app.database, Claim(session_id, "host:1", token, [(task["id"], 0)], attempt_timeout=60))
+        await claim(
+            app.database,
+            Claim(session_id, "host:1", token, [(task["id"], 0)], attempt_timeout=60, max_crashes=3),
+        )
         for _ in range(2)
     ]
     assert [row["attempt"] for row in (*once, *again)] == [1, 1]
@@ -161,7 +164,25 @@ async def test_a_hint_of_an_earlier_attempt_claims_nothing(app: App):
     task = await running_task(app, session_id)
     await app.settlement.settle(settlement(task, session_id, "QUEUED"))
     hints = [(task["id"], 0)]
-    assert await claim(app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60)) == []
+    assert (
+        await claim(
+            app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60, max_crashes=3)
+        )
+        == []
+    )
+
+
+async def test_of_tasks_on_their_last_chance_a_session_runs_one_at_a_time(app: App):
+    """One of them may end its worker, and must not take the others with it."""
+    session_id, other_session = await open_test_session(app), await open_test_session(app)
+    tasks = [await app.creation.create(new_task()) for _ in range(3)]
+    await app.database.pool.execute("UPDATE tasks SET crashes = 2")
+    fresh = await app.creation.create(new_task())
+    (suspect,) = await claim_by_hand(app, session_id, *tasks)
+    assert [row["id"] for row in await claim_by_hand(app, session_id, *tasks, fresh)] == [fresh["id"]]
+    assert len(await claim_by_hand(app, other_session, *tasks)) == 1
+    await app.settlement.settle(settlement(suspect, session_id))
+    assert len(await claim_by_hand(app, session_id, *tasks)) == 1
 
 
 async def test_a_session_whose_lease_is_over_claims_nothing(app: App):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from arq import Worker as ArqWorker
@@ -26,6 +27,7 @@ from taskflow_worker.registry import Handler, Registry
 ONCE_MORE = {"max_attempts": 2, "initial_backoff": 0.0}
 NO_RETRY = {"max_attempts": 1}
 NORMAL = Lane("default", "NORMAL")
+NOBODY = str(UUID(int=0)).encode()
 
 
 @pytest.fixture
@@ -260,6 +262,16 @@ async def test_a_worker_that_lost_its_lease_stops_and_writes_nothing(app: App):
     assert [row["outcome"] for row in attempts] == ["LOST", "SUCCEEDED"]
 
 
+async def test_a_worker_without_a_heartbeat_ends_with_its_error(app: App, monkeypatch: pytest.MonkeyPatch):
+    async def broken(*_: object) -> None:
+        raise KeyError("no heartbeat")
+
+    monkeypatch.setattr("taskflow_worker.session.beat", broken)
+    worker = TaskWorker(app, Registry([]), [NORMAL])
+    with pytest.raises(KeyError):
+        await worker.main()
+
+
 async def test_a_hint_that_comes_ten_times_runs_the_task_once(app: App):
     runs = 0
 
@@ -279,8 +291,12 @@ async def test_a_hint_that_comes_ten_times_runs_the_task_once(app: App):
     assert runs == 2
 
 
-async def test_a_hint_that_is_not_ours_is_dropped(app: App):
-    await app.queue.redis.zadd(NORMAL.key, {"garbage": 0})
+@pytest.mark.parametrize(
+    "hint",
+    [b"garbage", b"", b"\xff\xfe\0", b"%b:-1" % NOBODY, b"%b:99999999999" % NOBODY, b"%b:01" % NOBODY],
+)
+async def test_a_hint_that_is_not_ours_is_dropped(app: App, hint: bytes):
+    await app.queue.redis.zadd(NORMAL.key, {hint: 0})
     await run(app, lambda context, payload: None)
     assert await app.queue.redis.zcard(NORMAL.key) == 0
 

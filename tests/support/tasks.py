@@ -48,7 +48,9 @@ async def open_test_session(app: App, lease_seconds: float = 60, worker: str = "
 async def claim_by_hand(app: App, session_id: int, *tasks: Row) -> list[Row]:
     """Claim tasks as a worker would, from the attempts that the rows say."""
     hints = [(task["id"], task["attempt"]) for task in tasks]
-    return await claim(app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60))
+    return await claim(
+        app.database, Claim(session_id, "host:1", uuid4(), hints, attempt_timeout=60, max_crashes=3)
+    )
 
 
 async def running_task(app: App, session_id: int, **fields: Any) -> Row:

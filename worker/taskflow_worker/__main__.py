@@ -17,6 +17,9 @@ from taskflow_worker.registry import RegistrationError, Registry, load_registry
 from taskflow_worker.scheduler import run_scheduler
 from taskflow_worker.service_handlers import service_handlers
 
+# What a draining worker has for its own work, after the grace of its handlers, before it is ended.
+LAST_SECONDS = 3.0
+
 
 @click.command()
 @click.option(
@@ -51,9 +54,17 @@ async def _work(settings: Settings, registry: Registry, served: Sequence[Lane]) 
         for handler in service_handlers(app):
             registry.add(handler)
         task_worker = TaskWorker(app, registry, served)
+        # What may be left then: handlers that swallow their cancellation, a database that does not answer.
+        limit = settings.worker_drain_grace + settings.cancel_grace + LAST_SECONDS
+
+        def drain() -> None:
+            task_worker.drain()
+            # The kernel ends the process, also if a handler holds the event loop.
+            signal.setitimer(signal.ITIMER_REAL, limit)
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task_worker.drain)
+            loop.add_signal_handler(number, drain)
         await task_worker.main()
 
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -40,6 +40,8 @@ Hints = dict[tuple[UUID, int], tuple[Lane, str]]
 FALLBACK = 1.0
 # Seconds between attempts to reach a Redis that is away.
 REDIS_PAUSE = 0.5
+# Seconds for one answer of Redis: a line that has gone silent is given up.
+REDIS_PATIENCE = 5.0
 
 
 class TaskWorker(Worker):
@@ -75,7 +77,7 @@ class TaskWorker(Worker):
         """Work until `drain` was called and everything has ended."""
         await self._session.open()
         helpers = [
-            asyncio.create_task(work)
+            self._helper(work)
             for work in (
                 self._session.keep(self),
                 self._session.hear_cancellations(self),
@@ -94,35 +96,60 @@ class TaskWorker(Worker):
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await self._processes.close()
+        for helper in helpers:
+            if not helper.cancelled():
+                helper.result()
 
     def drain(self) -> None:
         """Take nothing new, let what runs end, then leave `main`."""
         self.allow_pick_jobs = False
         self._changed.set()
 
+    def _helper(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run it beside the worker. A worker without a heartbeat is of no use: it drains, and `main` raises."""
+
+        def ended(helper: "asyncio.Task[None]") -> None:
+            if not helper.cancelled():
+                log.error("a helper of the worker has failed", exc_info=helper.exception())
+                self.drain()
+
+        helper = asyncio.create_task(work)
+        helper.add_done_callback(ended)
+        return helper
+
     async def _poll_iteration(self) -> None:
         """Fill the free slots with what is due, or wait for something to change."""
         self._changed.clear()
         free = self._free_slots
-        if free <= 0:
+        if free <= 0 or not self._session.is_open:
             await self._changed.wait()
             return
         try:
             lease_ms = int(self._app.settings.lease_seconds * 1000)
-            claimed = await self._app.queue.claim(self._rota.next_order(), free, lease_ms, self._session.id)
-            if len(claimed.taken) == free:
-                # There may be more than fits here: pass the wake-up on.
-                await self._app.queue.wake(claimed.taken[-1][0])
+            async with asyncio.timeout(REDIS_PATIENCE):
+                claimed = await self._app.queue.claim(
+                    self._rota.next_order(), free, lease_ms, self._session.id
+                )
         except REDIS_ERRORS as error:
             log.warning("redis is away", error=repr(error))
             await self._changed_within(REDIS_PAUSE)
             return
         if claimed.taken:
+            if len(claimed.taken) == free:
+                await self._pass_on(claimed.taken[-1][0])
             await self._start(claimed.taken)
         elif claimed.next_due_ms is None:
             await self._changed_within(FALLBACK)
         else:
             await self._changed_within(min(FALLBACK, claimed.next_due_ms / 1000))
+
+    async def _pass_on(self, lane: Lane) -> None:
+        """Wake another worker: there may be more than fits here."""
+        try:
+            async with asyncio.timeout(REDIS_PATIENCE):
+                await self._app.queue.wake(lane)
+        except REDIS_ERRORS as error:
+            log.warning("redis: others look at their lanes every second", error=repr(error))
 
     async def _start(self, hints: Sequence[tuple[Lane, str]]) -> None:
         """Claim the tasks behind the hints in PostgreSQL, and run those that are ours."""
@@ -131,7 +158,7 @@ class TaskWorker(Worker):
             try:
                 wanted[parse_hint_id(hint_id)] = (lane, hint_id)
             except ValueError:
-                log.warning("a hint that is not ours", lane=lane.key, hint=hint_id)
+                log.warning("a hint that is not ours", lane=lane.key, hint=repr(hint_id))
                 self._done_hints.put((lane, hint_id))
         wish = self._claim_of(wanted)
         tasks = await claim(self._app.database, wish)
@@ -164,6 +191,7 @@ class TaskWorker(Worker):
             uuid4(),
             list(wanted),
             attempt_timeout=self._app.settings.attempt_timeout,
+            max_crashes=self._app.settings.max_crashes,
         )
 
     def _run_all(self, tasks: Sequence[Row], session_id: int, wanted: Hints) -> None:
@@ -171,7 +199,7 @@ class TaskWorker(Worker):
         for task in tasks:
             hint = wanted.pop((task["id"], task["attempt"] - 1))
             attempt = Attempt(task, session_id, self.name)
-            if session_id != self._session.id:
+            if session_id != self._session.id or not self._session.is_open:
                 attempt.stop(Stop.FENCED)
             self._attempts[task["id"]] = attempt
             run = asyncio.create_task(self._run(attempt, hint))
@@ -180,10 +208,13 @@ class TaskWorker(Worker):
         self._app.announcer.announce(_started(task) for task in tasks)
 
     async def _run(self, attempt: Attempt, hint: tuple[Lane, str]) -> None:
-        await self._runner.run(attempt)
-        if self._attempts.get(attempt.task["id"]) is attempt:
-            del self._attempts[attempt.task["id"]]
-        self._done_hints.put(hint)
+        try:
+            await self._runner.run(attempt)
+        finally:
+            # Also after a defect: then a heartbeat finds that the task is not known here, and gives it back.
+            if self._attempts.get(attempt.task["id"]) is attempt:
+                del self._attempts[attempt.task["id"]]
+            self._done_hints.put(hint)
 
     def _limited_claim_ended(self, limited: asyncio.Task[None]) -> None:
         self._limited_claims.discard(limited)
@@ -224,18 +255,22 @@ class TaskWorker(Worker):
         if running is not None and running.task["attempt"] == attempt:
             running.stop(Stop.CANCEL)
 
-    async def on_running(self, tasks: Sequence[RunningTask]) -> None:
+    def on_opened(self) -> None:
+        self._changed.set()
+
+    def on_running(self, tasks: Sequence[RunningTask]) -> None:
         for task in tasks:
             if task.cancel_requested:
                 self.on_cancel(task.task_id, task.attempt)
             known = self._attempts.get(task.task_id)
             if task.settled_in and (known is None or known.task["attempt"] != task.attempt):
-                await self._give_back(task)
+                self._give_back(task)
 
-    async def _give_back(self, task: RunningTask) -> None:
+    def _give_back(self, task: RunningTask) -> None:
         """Release a task that the database thinks runs here, although it does not."""
         log.error("a claimed task was not running here", task_id=str(task.task_id), attempt=task.attempt)
-        await self._app.settlement.settle(
+        # Not awaited: a heartbeat waits for nothing. The next one tells whether it took.
+        self._app.settlement.put(
             Settlement(
                 task_id=task.task_id,
                 attempt=task.attempt,
@@ -270,7 +305,8 @@ class TaskWorker(Worker):
 
     async def _finish_hints(self, hints: Sequence[tuple[Lane, str]]) -> list[None]:
         try:
-            await self._app.queue.finish(hints)
+            async with asyncio.timeout(REDIS_PATIENCE):
+                await self._app.queue.finish(hints)
         except REDIS_ERRORS as error:
             # A hint that stays comes back after its lease, and is dropped as stale then.
             log.warning("redis: hints stay for a while", hints=len(hints), error=repr(error))

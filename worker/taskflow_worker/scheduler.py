@@ -15,6 +15,9 @@ from taskflow_core.queue import REDIS_ERRORS
 
 log = structlog.get_logger()
 
+# Seconds until a sweep that waits for a line gone silent is given up.
+PATIENCE = 60.0
+
 
 async def run_scheduler(app: App, stop: asyncio.Event) -> None:
     """Keep the house until `stop` is set."""
@@ -43,7 +46,8 @@ async def run_scheduler(app: App, stop: asyncio.Event) -> None:
 
 async def _sweep(app: App) -> None:
     try:
-        moved = await app.sweep.run()
+        async with asyncio.timeout(PATIENCE):
+            moved = await app.sweep.run()
     except (*CONNECTION_ERRORS, *REDIS_ERRORS) as error:
         log.warning("sweep failed, the next one follows", error=repr(error))
         return

@@ -23,18 +23,25 @@ class SessionOwner(Protocol):
     def on_fenced(self) -> None:
         """The lease is lost: others may run its tasks by now, so nothing more may be written of them."""
 
+    def on_opened(self) -> None:
+        """Another session has taken the place of the lost one."""
+
     def on_cancel(self, task_id: UUID, attempt: int) -> None:
         """Somebody asked the task to stop."""
 
-    async def on_running(self, tasks: Sequence[RunningTask]) -> None:
+    def on_running(self, tasks: Sequence[RunningTask]) -> None:
         """What the database thinks the worker runs."""
 
 
 class Session:
-    """The present session of a worker. `id` changes when a lost one is replaced."""
+    """The present session of a worker. `id` changes when a lost one is replaced.
+
+    In between `is_open` is False, and nothing may be claimed.
+    """
 
     def __init__(self, app: App, registry: Registry, lanes: Sequence[Lane], worker: str) -> None:
         self.id = 0
+        self.is_open = False
         self._app = app
         self._registry = registry
         self._lanes = lanes
@@ -59,11 +66,15 @@ class Session:
             slots=settings.worker_slots,
             lease_seconds=settings.lease_seconds,
         )
+        self.is_open = True
         log.info("session opened", session_id=self.id, worker=self._worker)
 
     async def close(self) -> None:
         """Give the lease back; all tasks must be settled."""
-        await close_session(self._app.database, self.id)
+        try:
+            await close_session(self._app.database, self.id)
+        except CONNECTION_ERRORS as error:
+            log.warning("the session stays open until its lease is over", error=repr(error))
 
     async def keep(self, owner: SessionOwner) -> None:
         """Renew the lease until cancelled; replace the session when it was lost."""
@@ -75,20 +86,31 @@ class Session:
             asked = clock()
             running = None
             try:
-                async with asyncio.timeout(settings.lease_seconds):
-                    running = await beat(self._app.database, self.id, settings.lease_seconds)
+                running = await self._beat(good_until - asked)
             except (*CONNECTION_ERRORS, TimeoutError) as error:
                 log.warning("heartbeat failed", error=repr(error))
                 if clock() < good_until:
                     continue
             if running is None:
                 log.error("lease lost: stopping everything that runs", session_id=self.id)
+                self.is_open = False
                 owner.on_fenced()
                 await self.open()
-                asked = clock()
+                owner.on_opened()
+                good_until = clock() + settings.lease_seconds
             else:
-                await owner.on_running(running)
-            good_until = asked + settings.lease_seconds
+                good_until = asked + settings.lease_seconds
+                owner.on_running(running)
+
+    async def _beat(self, seconds: float) -> list[RunningTask] | None:
+        """What `beat` answers. Raises TimeoutError when the lease may be over, whatever the line does."""
+        beating = asyncio.create_task(beat(self._app.database, self.id, self._app.settings.lease_seconds))
+        answered, _ = await asyncio.wait([beating], timeout=max(0.0, seconds))
+        if not answered:
+            # Not awaited: on a line that has gone silent even giving up waits for an answer.
+            beating.cancel()
+            raise TimeoutError("no answer before the end of the lease")
+        return beating.result()
 
     async def hear_cancellations(self, owner: SessionOwner) -> None:
         """Pass on what is asked for at once, until cancelled; the heartbeat brings it too."""
@@ -101,6 +123,6 @@ class Session:
                         message = await subscription.get_message(timeout=1.0)
                         if message is not None:
                             owner.on_cancel(*parse_hint_id(message["data"].decode()))
-            except REDIS_ERRORS as error:
+            except (*REDIS_ERRORS, ValueError) as error:  # away, or a message that is not ours
                 log.warning("redis: cancellations come with the heartbeat", error=repr(error))
             await asyncio.sleep(0.5)

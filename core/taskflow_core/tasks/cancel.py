@@ -1,5 +1,6 @@
 """SCHEDULED | QUEUED | RETRYING -> CANCELLED, and asking a RUNNING task to stop."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,6 +16,9 @@ from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.rows import Row
 
 log = structlog.get_logger()
+
+# Seconds for Redis to pass a cancellation on, which the heartbeat brings anyhow.
+PATIENCE = 2.0
 
 # One UPDATE decides: its CASE sees the row as it is when the lock is held, so a task that was just
 # claimed is asked to stop instead of being overtaken.
@@ -88,8 +92,9 @@ class TaskCancellation:
     async def _tell_workers(self, running: Sequence[Row]) -> None:
         """Say it at once; the worker's next heartbeat would bring it too."""
         try:
-            for row in running:
-                await self._queue.tell_cancel(row["session_id"], row["id"], row["attempt"])
+            async with asyncio.timeout(PATIENCE):
+                for row in running:
+                    await self._queue.tell_cancel(row["session_id"], row["id"], row["attempt"])
         except REDIS_ERRORS as error:
             log.warning("redis: cancellations wait for the heartbeat", error=repr(error))
 

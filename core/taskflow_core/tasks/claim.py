@@ -17,10 +17,19 @@ def claim_unless(condition: str) -> str:
     be the present one, and the task must be due. The claim token makes the statement repeatable: if the
     answer to its commit was lost, the same token finds the rows again that it moved. The start is the
     statement's, not the transaction's, which may have waited for a lock.
+
+    And a fourth: a task that the next crash makes a dead letter may be the one that crashes, or one that ran
+    beside it. A session runs one such suspect at a time, so that the culprit takes no other along.
     """
     return f"""
 WITH hints AS (
   SELECT * FROM unnest($3::uuid[], $4::int[]) AS hints (id, attempt)
+), suspect AS (
+  SELECT t.id FROM tasks t JOIN hints ON t.id = hints.id AND t.attempt = hints.attempt
+  WHERE t.id = ANY($3::uuid[]) AND t.crashes >= $7
+    AND t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING') AND t.run_at <= statement_timestamp()
+    AND NOT EXISTS (SELECT FROM tasks r WHERE r.session_id = $1 AND r.status = 'RUNNING' AND r.crashes >= $7)
+  ORDER BY t.run_at, t.id LIMIT 1
 ), claimed AS (
   UPDATE tasks t SET
     status = 'RUNNING', attempt = t.attempt + 1, session_id = $1, claim_token = $2, held = false,
@@ -32,6 +41,7 @@ WITH hints AS (
   WHERE t.id = ANY($3::uuid[]) AND t.id = hints.id AND t.attempt = hints.attempt
     AND t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING') AND t.run_at <= statement_timestamp()
     AND (t.expire_at IS NULL OR t.expire_at > statement_timestamp())
+    AND (t.crashes < $7 OR t.id = (SELECT id FROM suspect))
     AND EXISTS (SELECT FROM worker_sessions
                 WHERE id = $1 AND lease_until > statement_timestamp() AND ended_at IS NULL)
     AND NOT ({condition})
@@ -57,7 +67,7 @@ class Claim:
     """Who claims what. The same claim may be made again: its token finds the rows that it moved.
 
     `hints` are tasks with their attempts. `attempt_timeout` (seconds) is for tasks that set none and whose
-    type sets none.
+    type sets none. `max_crashes` is how many lost workers make a task a dead letter.
     """
 
     session_id: int
@@ -65,13 +75,15 @@ class Claim:
     token: UUID
     hints: Sequence[tuple[UUID, int]]
     attempt_timeout: float
+    max_crashes: int
 
     def arguments(self) -> list[Any]:
         """What the statement takes."""
         # Sorted, so that two workers that meet on the same rows lock them in the same order.
         hints = sorted(self.hints)
         ids, attempts = [task_id for task_id, _ in hints], [attempt for _, attempt in hints]
-        return [self.session_id, self.token, ids, attempts, self.attempt_timeout, self.worker]
+        last_chance = max(1, self.max_crashes - 1)
+        return [self.session_id, self.token, ids, attempts, self.attempt_timeout, self.worker, last_chance]
 
 
 async def claim(database: Database, wanted: Claim) -> list[Row]:

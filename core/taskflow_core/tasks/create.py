@@ -12,7 +12,7 @@ import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.batching import Batcher
-from taskflow_core.db import CONNECTION_ERRORS, Connection, Database, until_answered
+from taskflow_core.db import CONNECTION_ERRORS, Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
 from taskflow_core.ids import new_id
 from taskflow_core.tasks.cancel import cancel_waiting
@@ -153,6 +153,8 @@ class TaskCreation:
                 work, "create tasks", give_up_after=PATIENCE
             )
         except CONNECTION_ERRORS as error:
+            if not is_outage(error):
+                raise
             raise Unavailable("the database is away; the task may or may not have been stored") from error
         self._announcer.announce(
             Announcement(row["id"], hint_if_near(row, row["created_at"]))

@@ -1,5 +1,6 @@
 """RUNNING -> SUCCEEDED | RETRYING | FAILED | CANCELLED | QUEUED: how an attempt ends."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +115,11 @@ class TaskSettlement:
 
         Repeats until the database answers.
         """
-        return await self._batcher.submit(settlement)
+        return await self.put(settlement)
+
+    def put(self, settlement: Settlement) -> "asyncio.Future[bool]":
+        """Hand it over without waiting; the future has what `settle` returns."""
+        return self._batcher.put(settlement)
 
     async def drain(self) -> None:
         """Wait until everything handed over is written."""
@@ -133,7 +138,10 @@ class TaskSettlement:
             self._held.release({QueueKey(row["tenant_id"], row["queue"]) for row in moved if row["guarded"]})
             settled = {(row["id"], row["attempt"]) for row in moved}
             if tries > 1 and len(settled) < len(ordered):
-                settled |= await self._find_settled(ordered)
+                before = await self._find_settled(ordered)
+                # Their hints come with the sweep; whoever watches them is told now.
+                self._announcer.announce(Announcement(task_id) for task_id, _ in before)
+                settled |= before
             return settled
 
         settled = await until_answered(once, "settle attempts")
