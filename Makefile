@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock gen check test test-unit bench demo up clean
+.PHONY: help setup lock gen check test test-faults test-unit bench demo up clean
 
 help: ## show this text
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -41,8 +41,11 @@ check: $(READY) ## all that needs no running service: format, lint, types, layer
 	@$(BIN)/python gen/generate.py --check
 	@$(BIN)/python -m taskflow_dev.envoy
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## all tests but those that break things for minutes
+	@$(BIN)/python -m pytest -m "not faults"
+
+test-faults: $(READY) ## kill, freeze, cut off and restart everything; no task may be lost, doubled or stuck
+	@$(BIN)/python -m pytest tests/faults
 
 test-unit: $(READY) ## the tests that do no I/O
 	@$(BIN)/python -m pytest tests/unit

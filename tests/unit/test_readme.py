@@ -37,5 +37,5 @@ def test_the_handler_in_the_readme_can_be_registered():
 
 def test_every_make_target_in_the_readme_exists():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"make (\w+)(?=[ `])", README):
+    for target in re.findall(r"make ([\w-]+)(?=[ `])", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
