@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
 
 from support.tasks import (
     TENANT,
@@ -19,11 +21,13 @@ from support.tasks import (
 )
 from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, NoResult, NotFound, WrongStatus
+from taskflow_core.filters import compile_filter
+from taskflow_core.models import Task
 from taskflow_core.queue import Lane
 from taskflow_core.sessions import beat
 from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.create import UniqueKey
-from taskflow_core.tasks.read import PageRequest, get_task
+from taskflow_core.tasks.read import FILTER_FIELDS, PageRequest, get_task
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import COLUMNS
 
@@ -326,6 +330,16 @@ async def test_only_failed_and_cancelled_tasks_can_be_put_back(app: App):
     with pytest.raises(WrongStatus) as refusal:
         await app.retry.retry(TENANT, task["id"], "tester", "")
     assert refusal.value.metadata["allowed"] == "FAILED,CANCELLED"
+
+
+async def test_a_filter_by_tag_can_use_the_index_of_tags(app: App):
+    condition = compile_filter("tags:urgent", FILTER_FIELDS)
+    assert condition is not None
+    query = select(Task.id).where(condition)
+    sql = str(query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
+    async with app.database.pool.acquire() as connection:  # where tables are not read whole
+        plan = [row[0] for row in await connection.fetch(f"EXPLAIN {sql}")]
+    assert any("Bitmap Index Scan on tasks_tags" in line for line in plan), plan
 
 
 # Tenants

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, func, literal, or_, select, text, true
 from sqlalchemy.types import TypeEngine
 
 # These work on columns and on values alike.
@@ -139,8 +139,9 @@ class HasElement:
 
     def sql(self) -> ColumnElement[bool]:
         if len(self.segments) == 1:
-            # This form, and not `= ANY`, is what a GIN index serves.
-            return self.column.bool_op("@>")([self.segments[0]])
+            # This form, and not `= ANY`, is what a GIN index serves; that it is not empty goes without saying,
+            # but not to a partial index.
+            return and_(self.column.bool_op("@>")([self.segments[0]]), self.column != text("'{}'"))
         element = func.unnest(self.column).column_valued("element")
         return select(true()).where(element.like(_like(self.segments), escape="\\")).exists()
 
