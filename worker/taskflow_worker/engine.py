@@ -205,7 +205,7 @@ class TaskWorker(Worker):
             run = asyncio.create_task(self._run(attempt, hint))
             self._runs.add(run)
             run.add_done_callback(self._ended)
-        self._app.announcer.announce(_started(task) for task in tasks)
+        self._app.announcer.announce(Announcement(task["id"]) for task in tasks)
 
     async def _run(self, attempt: Attempt, hint: tuple[Lane, str]) -> None:
         try:
@@ -311,10 +311,6 @@ class TaskWorker(Worker):
             # A hint that stays comes back after its lease, and is dropped as stale then.
             log.warning("redis: hints stay for a while", hints=len(hints), error=repr(error))
         return [None] * len(hints)
-
-
-def _started(task: Row) -> Announcement:
-    return Announcement(task["id"])
 
 
 async def _not_through_arq(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:

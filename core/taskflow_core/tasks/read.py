@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, text
+from sqlalchemy.orm import InstrumentedAttribute
 
 from taskflow_core.db import Database
 from taskflow_core.errors import NotFound
@@ -20,6 +21,9 @@ GET = f"""
 SELECT {columns("t")}, r.result, r.result_url FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
 WHERE t.id = $1 AND t.tenant_id = $2
 """  # noqa: S608 - the columns are our own
+
+# Payload and result may be large: they are not read to learn that a task is there.
+EXISTS = "SELECT 1 FROM tasks WHERE id = $1 AND tenant_id = $2"
 
 # Everything but the payload, which a list has no use for.
 BASIC_COLUMNS = [column for column in Task.__table__.columns if column.key != "payload"]
@@ -95,21 +99,27 @@ class TaskReader:
 
     async def list_events(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The log of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
-        await get_task(self._database, tenant_id, task_id)
-        order = parse_order("", {"sequence": TaskEvent.sequence}, "sequence", tie_breaker="sequence")
-        query = select(*TaskEvent.__table__.columns).where(TaskEvent.task_id == task_id)
-        return await fetch_page(
-            self._database, self._tokens, query, order, page, {"list": "events", "task": str(task_id)}
-        )
+        return await self._list_of_task(TaskEvent, TaskEvent.sequence, tenant_id, task_id, page)
 
     async def list_attempts(self, tenant_id: str, task_id: UUID, page: PageRequest) -> Page:
         """The ended attempts of a task, oldest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
-        await get_task(self._database, tenant_id, task_id)
-        order = parse_order("", {"attempt": TaskAttempt.attempt}, "attempt", tie_breaker="attempt")
-        query = select(*TaskAttempt.__table__.columns).where(TaskAttempt.task_id == task_id)
-        return await fetch_page(
-            self._database, self._tokens, query, order, page, {"list": "attempts", "task": str(task_id)}
-        )
+        return await self._list_of_task(TaskAttempt, TaskAttempt.attempt, tenant_id, task_id, page)
+
+    async def _list_of_task(
+        self,
+        model: type[TaskEvent | TaskAttempt],
+        number: InstrumentedAttribute[int],
+        tenant_id: str,
+        task_id: UUID,
+        page: PageRequest,
+    ) -> Page:
+        """What a task has in another table, by its number there."""
+        if await self._database.pool.fetchval(EXISTS, task_id, tenant_id) is None:
+            raise NotFound("task", str(task_id))
+        order = parse_order("", {number.key: number}, number.key, tie_breaker=number.key)
+        query = select(*model.__table__.columns).where(model.task_id == task_id)
+        arguments = {"list": model.__tablename__, "task": str(task_id)}
+        return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
     async def list_types(self, page: PageRequest) -> Page:
         """The task types by name, with the live workers and the queues of each.
