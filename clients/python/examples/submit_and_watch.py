@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from taskflow_client import Event, TaskEvent, TaskFlow
+from taskflow_client import Event, Snapshot, Task, TaskEvent, TaskFlow
 
 
 async def main() -> None:
@@ -13,6 +13,8 @@ async def main() -> None:
         )
         print("submitted", task.id)
         async for update in taskflow.watch(task):
+            if isinstance(update, Snapshot):
+                print(f"#{update.task.last_sequence} {Task.Status.Name(update.task.status)}")
             if isinstance(update, Event):
                 report(update.event)
         print("result", await taskflow.result(task))
