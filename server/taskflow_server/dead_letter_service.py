@@ -11,6 +11,7 @@ from taskflow_proto.v1 import (
 from taskflow_server import pack, unpack
 from taskflow_server.auth import current_principal
 from taskflow_server.metadata import Context, idempotency_key
+from taskflow_server.unpack.tasks import DEFAULT_QUEUE
 
 
 class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
@@ -57,7 +58,7 @@ class DeadLetterService(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
         new = order.task(
             tenant_id=principal.tenant_id,
             actor=principal.subject,
-            queue=unpack.DEFAULT_QUEUE,
+            queue=DEFAULT_QUEUE,
             priority="NORMAL",
             request_id=request.request_id or idempotency_key(context) or None,
         )

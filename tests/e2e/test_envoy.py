@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-import pytest_asyncio
 from google.api import httpbody_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -20,8 +19,6 @@ from taskflow_dev.envoy import Envoy, running_envoy
 from taskflow_dev.ports import LOOPBACK, free_port
 from taskflow_dev.program import wait_until
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TASK_ID = "01980000-0000-7000-8000-000000000000"
 MISSING_ID = "01980000-0000-7000-8000-00000000dead"
@@ -86,7 +83,7 @@ def tasks() -> TinyTasks:
     return TinyTasks()  # type: ignore[abstract] # what it lacks is UNIMPLEMENTED
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def server(envoy: Envoy, server_port: int, tasks: TinyTasks) -> AsyncIterator[None]:
     server = grpc.aio.server()
     task_service_pb2_grpc.add_TaskServiceServicer_to_server(tasks, server)
@@ -100,7 +97,7 @@ async def server(envoy: Envoy, server_port: int, tasks: TinyTasks) -> AsyncItera
     await server.stop(None)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def rest(envoy: Envoy, server: None) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=envoy.url, timeout=10) as client:
         yield client

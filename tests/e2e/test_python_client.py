@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from support.proxies import cutting_proxy
 from taskflow_client import (
@@ -31,12 +30,8 @@ from taskflow_client import (
 )
 from taskflow_dev.ports import free_port
 
-# One event loop for the whole file: gRPC's poller is one per process, and a wake-up meant for a loop that has
-# ended may be lost to the next.
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture
 async def taskflow(stack: Any) -> AsyncIterator[TaskFlow]:
     async with TaskFlow(stack.grpc) as client:
         yield client

@@ -5,11 +5,16 @@ from typing import Any
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from taskflow_core.db import sqlalchemy_url
 from taskflow_core.migrate import downgrade, upgrade
 from taskflow_core.models import Base
+from taskflow_core.models.base import TransactionId
+
+# SQLAlchemy knows it not, and would warn of the column that it finds.
+ischema_names["xid8"] = TransactionId
 
 
 async def inspect(database_url: str, look):

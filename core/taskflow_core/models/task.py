@@ -1,32 +1,13 @@
-"""The rows. They are the domain objects; the database holds the invariants.
+"""Tasks, their results, their attempts and their logs."""
 
-Statements that move a status are SQL over arrays in `tasks/`; everything else reads these tables.
-`MetaData` here and the migrations describe the same database: a test compares them.
-"""
-
-from collections.abc import Iterable
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Double,
-    Identity,
-    Index,
-    Integer,
-    MetaData,
-    Text,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, text
+from sqlalchemy.orm import Mapped, mapped_column
 
+from taskflow_core.models.base import Base, TransactionId, is_one_of, listed
 from taskflow_core.states import (
     TASK_FINAL,
     TASK_WAITING,
@@ -34,40 +15,12 @@ from taskflow_core.states import (
     DeadLetterCause,
     EventKind,
     Priority,
-    QueueStatus,
     TaskStatus,
 )
 
-
-def _is_one_of(column: str, values: type[StrEnum]) -> str:
-    return f"{column} IN ({_listed(values)})"
-
-
-def _listed(values: Iterable[StrEnum]) -> str:
-    return ", ".join(f"'{value}'" for value in sorted(values))
-
-
-FINAL = f"status IN ({_listed(TASK_FINAL)})"
+FINAL = f"status IN ({listed(TASK_FINAL)})"
 # A dead letter is a task, not a row of its own.
 DEAD_LETTER = "status = 'FAILED' AND discarded_at IS NULL"
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "%(table_name)s_pkey",
-            "ck": "%(table_name)s_%(constraint_name)s",
-            "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - read once by SQLAlchemy
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB(none_as_null=True),
-        float: Double,
-        list[str]: ARRAY(Text),
-        str: Text,
-        UUID: PG_UUID(as_uuid=True),
-    }
 
 
 class Task(Base):
@@ -122,13 +75,13 @@ class Task(Base):
     finished_at: Mapped[datetime | None]
 
     __table_args__ = (
-        CheckConstraint(_is_one_of("status", TaskStatus), name="status"),
-        CheckConstraint(_is_one_of("priority", Priority), name="priority"),
+        CheckConstraint(is_one_of("status", TaskStatus), name="status"),
+        CheckConstraint(is_one_of("priority", Priority), name="priority"),
         CheckConstraint("payload_form IN ('STRUCT', 'JSON')", name="payload_form"),
         CheckConstraint(f"(finished_at IS NOT NULL) = ({FINAL})", name="finished"),
         CheckConstraint("(session_id IS NOT NULL) = (status = 'RUNNING')", name="running"),
         CheckConstraint("(dead_letter_reason IS NOT NULL) = (status = 'FAILED')", name="dead_letter"),
-        CheckConstraint(_is_one_of("dead_letter_reason", DeadLetterCause), name="dead_letter_reason"),
+        CheckConstraint(is_one_of("dead_letter_reason", DeadLetterCause), name="dead_letter_reason"),
         CheckConstraint("(error_fingerprint IS NOT NULL) = (status = 'FAILED')", name="error_fingerprint"),
         CheckConstraint("(discarded_at IS NOT NULL) <= (status = 'FAILED')", name="discarded"),
         CheckConstraint("(unique_key IS NULL) = (unique_scope IS NULL)", name="unique_key"),
@@ -154,7 +107,7 @@ class Task(Base):
             "priority",
             "run_at",
             "id",
-            postgresql_where=text(f"held AND status IN ({_listed(TASK_WAITING)})"),
+            postgresql_where=text(f"held AND status IN ({listed(TASK_WAITING)})"),
         ),
         Index(
             "tasks_expiring",
@@ -252,7 +205,7 @@ class TaskAttempt(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
-    __table_args__ = (CheckConstraint(_is_one_of("outcome", AttemptOutcome), name="outcome"),)
+    __table_args__ = (CheckConstraint(is_one_of("outcome", AttemptOutcome), name="outcome"),)
 
 
 class TaskEvent(Base):
@@ -272,61 +225,12 @@ class TaskEvent(Base):
     actor: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     data: Mapped[dict[str, Any] | None]  # progress, error, message, next_attempt_time: by kind
+    # The transaction that wrote it. Whoever reads the logs of all tasks goes by it, up to
+    # pg_snapshot_xmin(pg_current_snapshot()): what is below can no longer change.
+    xid: Mapped[int] = mapped_column(TransactionId, server_default=text("pg_current_xact_id()"))
 
     __table_args__ = (
-        CheckConstraint(_is_one_of("kind", EventKind), name="kind"),
-        CheckConstraint(_is_one_of("status", TaskStatus), name="status"),
+        CheckConstraint(is_one_of("kind", EventKind), name="kind"),
+        CheckConstraint(is_one_of("status", TaskStatus), name="status"),
+        Index("task_events_written", "xid"),
     )
-
-
-class Queue(Base):
-    """The settings of a named queue. One that nobody has set anything for has no row."""
-
-    __tablename__ = "queues"
-
-    tenant_id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(primary_key=True)
-    status: Mapped[str] = mapped_column(server_default=text(f"'{QueueStatus.ACTIVE}'"))
-    note: Mapped[str] = mapped_column(server_default=text("''"))
-    max_concurrency: Mapped[int | None] = mapped_column(Integer)
-    max_rate: Mapped[float | None]  # attempts that start in a second
-    task_type_limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  # both, by type
-    # Attempts that count against the rates: times and numbers, by type, "" for all. Written by claims.
-    recent_starts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))  # counts changes by callers
-    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-
-    __table_args__ = (CheckConstraint(_is_one_of("status", QueueStatus), name="status"),)
-
-
-class WorkerSession(Base):
-    """One life of a worker process. It is alive while `lease_until` lies ahead, by the database's clock."""
-
-    __tablename__ = "worker_sessions"
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    worker: Mapped[str]  # host:pid
-    queues: Mapped[list[str]]
-    priorities: Mapped[list[str]]
-    task_types: Mapped[list[str]]
-    slots: Mapped[int] = mapped_column(Integer)
-    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    lease_until: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
-
-    __table_args__ = (
-        Index("worker_sessions_open", "lease_until", postgresql_where=text("ended_at IS NULL")),
-        Index("worker_sessions_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
-    )
-
-
-class TaskType(Base):
-    """What a worker has registered under a name; the last worker to start wins."""
-
-    __tablename__ = "task_types"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    description: Mapped[str]
-    attempt_timeout: Mapped[float]  # seconds
-    retry_policy: Mapped[dict[str, Any]]
-    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,23 +1,18 @@
-"""From rows to the messages of the contract, one way, one function per message."""
+"""Tasks, their events and attempts, and the messages of a watch."""
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from taskflow_core.queues.settings import etag_of
 from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
-from taskflow_proto.v1 import dead_letter_pb2, queue_pb2, retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1 import task_pb2, task_service_pb2
+from taskflow_server.pack.values import duration, id_text, retry_policy, time_of, timestamp
 from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task
 TaskEvent = task_pb2.TaskEvent
-DeadLetter = dead_letter_pb2.DeadLetter
 TaskAttempt = task_pb2.TaskAttempt
 StreamClosing = task_service_pb2.StreamClosing
 
@@ -47,8 +42,8 @@ def task(row: Row, *, full: bool = True) -> task_pb2.Task:
         start_time=timestamp(row["started_at"]),
         end_time=timestamp(row["finished_at"]),
         next_attempt_time=timestamp(row["run_at"]) if row["status"] in ("SCHEDULED", "RETRYING") else None,
-        schedule_id=_id(row["schedule_id"]),
-        execution_id=_id(row["execution_id"]),
+        schedule_id=id_text(row["schedule_id"]),
+        execution_id=id_text(row["execution_id"]),
         node_id=row["node_id"] or "",
     )
     if full:
@@ -86,31 +81,6 @@ def with_result(row: Row) -> task_pb2.Task:
     return message
 
 
-def dead_letter(row: Row, *, full: bool = False) -> dead_letter_pb2.DeadLetter:
-    """A dead letter, with the payload of its task if `full`."""
-    return DeadLetter(
-        task=task(row, full=full),
-        cause=row["dead_letter_reason"],
-        fingerprint=row["error_fingerprint"],
-        dead_time=timestamp(row["finished_at"]),
-        replay_count=row["replays"],
-    )
-
-
-def dead_letter_group(row: Row) -> dead_letter_pb2.DeadLetterGroup:
-    """Dead letters that failed alike; the row is the last of them, with what is said of all."""
-    return dead_letter_pb2.DeadLetterGroup(
-        fingerprint=row["error_fingerprint"],
-        count=row["size"],
-        error_type=row["error"]["type"],
-        task_types=row["task_types"],
-        queues=row["queues"],
-        first_time=timestamp(row["first_time"]),
-        last_time=timestamp(row["last_time"]),
-        sample=dead_letter(row),
-    )
-
-
 def event(row: Row) -> task_pb2.TaskEvent:
     """A line of a task's log."""
     data: Mapping[str, Any] = row["data"] or {}
@@ -125,7 +95,7 @@ def event(row: Row) -> task_pb2.TaskEvent:
         progress=progress(data["progress"]) if data.get("progress") else None,
         error=error(data["error"]) if data.get("error") else None,
         message=data.get("message") or "",
-        next_attempt_time=timestamp(_time(data.get("next_attempt_time"))),
+        next_attempt_time=timestamp(time_of(data.get("next_attempt_time"))),
     )
 
 
@@ -151,27 +121,6 @@ def task_type(row: Row) -> task_pb2.TaskType:
         attempt_timeout=duration(row["attempt_timeout"]),
         retry_policy=retry_policy(row["retry_policy"]),
         queues=row["queues"],
-    )
-
-
-def queue(row: Row) -> queue_pb2.Queue:
-    """A queue, with its limits."""
-    return queue_pb2.Queue(
-        name=row["name"],
-        max_concurrency=row["max_concurrency"] or 0,
-        max_rate=row["max_rate"] or 0.0,
-        task_type_limits=[
-            queue_pb2.TaskTypeLimit(
-                task_type=task_type,
-                max_concurrency=limit["max_concurrency"] or 0,
-                max_rate=limit["max_rate"] or 0.0,
-            )
-            for task_type, limit in sorted((row["task_type_limits"] or {}).items())
-        ],
-        status=row["status"],
-        note=row["note"],
-        update_time=timestamp(row["updated_at"]),
-        etag=etag_of(row),
     )
 
 
@@ -218,36 +167,6 @@ def error(data: Mapping[str, Any]) -> task_pb2.TaskError:
     )
 
 
-def retry_policy(data: Mapping[str, Any]) -> retry_policy_pb2.RetryPolicy:
-    """The fields of a policy that are set."""
-    return retry_policy_pb2.RetryPolicy(
-        max_attempts=data.get("max_attempts"),
-        initial_backoff=duration(data.get("initial_backoff")),
-        max_backoff=duration(data.get("max_backoff")),
-        backoff_multiplier=data.get("backoff_multiplier"),
-        jitter=data.get("jitter"),
-        non_retryable_error_types=data.get("non_retryable_error_types", ()),
-    )
-
-
-def duration(seconds: float | None) -> Duration | None:
-    """Seconds on the wire."""
-    if seconds is None:
-        return None
-    message = Duration()
-    message.FromNanoseconds(round(seconds * 1_000_000_000))
-    return message
-
-
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """A time on the wire."""
-    if time is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
-
-
 def _add_payload(message: task_pb2.Task, row: Row) -> None:
     """The payload in the form in which it came."""
     if row["payload_form"] == "JSON":
@@ -265,11 +184,3 @@ def _set_result(message: task_pb2.Task, row: Row) -> None:
             set_value(message.result, value)
             return
     message.result_json = row["result"]
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _id(value: object) -> str:
-    return "" if value is None else str(value)

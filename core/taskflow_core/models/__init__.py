@@ -1,0 +1,23 @@
+"""The rows. They are the domain objects; the database holds the invariants.
+
+Statements that move a status are SQL over arrays, beside what they serve; everything else reads these
+tables. `MetaData` here and the migrations describe the same database: a test compares them.
+"""
+
+from taskflow_core.models.base import Base
+from taskflow_core.models.queue import Queue
+from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
+from taskflow_core.models.worker import TaskType, WorkerSession
+
+__all__ = [
+    "DEAD_LETTER",
+    "FINAL",
+    "Base",
+    "Queue",
+    "Task",
+    "TaskAttempt",
+    "TaskEvent",
+    "TaskResult",
+    "TaskType",
+    "WorkerSession",
+]

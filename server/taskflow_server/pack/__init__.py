@@ -1,0 +1,18 @@
+"""From rows to the messages of the contract, one way, one function per message."""
+
+from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
+from taskflow_server.pack.queues import queue
+from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
+
+__all__ = [
+    "attempt",
+    "dead_letter",
+    "dead_letter_group",
+    "event",
+    "preview",
+    "queue",
+    "task",
+    "task_type",
+    "watch_message",
+    "with_result",
+]

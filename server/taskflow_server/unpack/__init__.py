@@ -1,0 +1,16 @@
+"""From the messages of the contract to what core takes: values, defaults, and the checks across fields."""
+
+from taskflow_server.unpack.dead_letters import dead_letters, replay_order
+from taskflow_server.unpack.queues import queue_limits
+from taskflow_server.unpack.tasks import new_task, new_tasks
+from taskflow_server.unpack.values import seconds, task_ids
+
+__all__ = [
+    "dead_letters",
+    "new_task",
+    "new_tasks",
+    "queue_limits",
+    "replay_order",
+    "seconds",
+    "task_ids",
+]
