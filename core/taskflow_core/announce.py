@@ -44,8 +44,9 @@ class Announcer:
     async def _send(self, batch: Sequence[Announcement]) -> list[None]:
         try:
             async with asyncio.timeout(5):
-                await self._queue.enqueue(a.hint for a in batch if a.hint is not None)
-                await self._queue.ring({a.task_id for a in batch})
+                await self._queue.enqueue(
+                    (a.hint for a in batch if a.hint is not None), ring={a.task_id for a in batch}
+                )
         except (*REDIS_ERRORS, TimeoutError) as error:
             log.warning("redis: hints wait for the sweep", tasks=len(batch), error=repr(error))
         return [None] * len(batch)

@@ -111,7 +111,7 @@ class TaskCreation:
     def __init__(self, database: Database, announcer: Announcer) -> None:
         self._database = database
         self._announcer = announcer
-        self._batcher: Batcher[Numbered, Row] = Batcher(self._create_each)
+        self._batcher: Batcher[Numbered, Row] = Batcher(self._create_each, writers=1)
 
     async def create(self, task: NewTask) -> Row:
         """Store one task and return its row; an earlier row if `request_id` or `unique_key` says so.
@@ -125,7 +125,7 @@ class TaskCreation:
         numbered = [(new_id(), task) for task in tasks]
 
         async def in_one_transaction() -> list[Row | TaskFlowError]:
-            async with self._database.pool.acquire() as connection, connection.transaction():
+            async with self._database.by_key.acquire() as connection, connection.transaction():
                 outcomes = await self._insert(connection, numbered)
                 for index, outcome in enumerate(outcomes):
                     if isinstance(outcome, TaskFlowError):
@@ -142,7 +142,7 @@ class TaskCreation:
 
     async def _create_each(self, batch: Sequence[Numbered]) -> Sequence[Row | Exception]:
         async def in_one_statement() -> list[Row | TaskFlowError]:
-            async with self._database.pool.acquire() as connection:
+            async with self._database.by_key.acquire() as connection:
                 return await self._insert(connection, batch)
 
         return await self._until_stored(in_one_statement)
