@@ -11,11 +11,12 @@ from taskflow_proto.v1 import task_service_pb2_grpc
 
 
 async def critical_beside_low(stack: Measured, backlog: int) -> dict[str, float]:
-    """CRITICAL tasks at 50/s on a worker of their own: alone, and while a backlog of LOW ones is worked off."""
+    """CRITICAL tasks at 50/s on a worker of their own: alone, and while LOW ones fill every slot of another."""
     alone = await latency(stack, 50, 250, "CRITICAL")
     async with grpc.aio.insecure_channel(stack.grpc) as channel:
         stub = task_service_pb2_grpc.TaskServiceStub(channel)
-        await submit_batches(stub, backlog, new_task("noop", "LOW"))
+        request = new_task("sleep", "LOW", payload=json.dumps({"seconds": 0.25}))
+        await submit_batches(stub, backlog, request)
     beside = await latency(stack, 50, 250, "CRITICAL")
     return {
         "alone p50 ms": alone["p50 ms"],
