@@ -6,6 +6,7 @@ tables. `MetaData` here and the migrations describe the same database: a test co
 
 from taskflow_core.models.base import Base
 from taskflow_core.models.queue import Queue
+from taskflow_core.models.schedule import Schedule, ScheduleFire
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
 from taskflow_core.models.worker import TaskType, WorkerSession
 
@@ -14,6 +15,8 @@ __all__ = [
     "FINAL",
     "Base",
     "Queue",
+    "Schedule",
+    "ScheduleFire",
     "Task",
     "TaskAttempt",
     "TaskEvent",
