@@ -18,6 +18,7 @@ from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.settings import QueueSettings
 from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
+from taskflow_core.schedules.assembly import Schedules, assemble_schedules
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
@@ -53,6 +54,7 @@ class App:
     queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
+    schedules: Schedules
     sweep: Sweep
     retention: Retention
 
@@ -72,6 +74,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
+            await app.schedules.ring.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -127,6 +130,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             keep_alive=settings.keep_alive_interval,
             max_duration=settings.max_watch_duration,
         ),
+        schedules=assemble_schedules(settings, database, queue, announcer, cancellation, page_tokens),
         sweep=Sweep(
             database,
             queue,

@@ -2,17 +2,22 @@
 
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
+from taskflow_server.pack.schedules import fire, schedule
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
+from taskflow_server.pack.values import timestamp
 
 __all__ = [
     "attempt",
     "dead_letter",
     "dead_letter_group",
     "event",
+    "fire",
     "preview",
     "queue",
+    "schedule",
     "task",
     "task_type",
+    "timestamp",
     "watch_message",
     "with_result",
 ]

@@ -1,0 +1,53 @@
+"""All that can be done with schedules, in one hand."""
+
+from dataclasses import dataclass
+
+from taskflow_core.announce import Announcer
+from taskflow_core.db import Database
+from taskflow_core.paging import PageTokens
+from taskflow_core.queue import Queue
+from taskflow_core.schedules.ask import ScheduleRequests
+from taskflow_core.schedules.clock import Clock, database_time
+from taskflow_core.schedules.definition import CheckWorkflow
+from taskflow_core.schedules.fire import Firing
+from taskflow_core.schedules.read import ScheduleReader
+from taskflow_core.schedules.ring import ScheduleRing
+from taskflow_core.schedules.steer import ScheduleSteering
+from taskflow_core.settings import Settings
+from taskflow_core.tasks.cancel import TaskCancellation
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """What servers and schedulers do with schedules."""
+
+    reader: ScheduleReader
+    steering: ScheduleSteering
+    requests: ScheduleRequests
+    firing: Firing
+    ring: ScheduleRing
+
+
+def assemble_schedules(
+    settings: Settings,
+    database: Database,
+    queue: Queue,
+    announcer: Announcer,
+    cancellation: TaskCancellation,
+    tokens: PageTokens,
+    *,
+    clock: Clock = database_time,
+    check_workflow: CheckWorkflow | None = None,
+) -> Schedules:
+    """Put it together. `clock` says what time it is; without `check_workflow` schedules start tasks only."""
+    firing = Firing(
+        database, announcer, cancellation, clock, max_payload_bytes=settings.max_payload_bytes
+    )
+    ring = ScheduleRing(queue)
+    return Schedules(
+        reader=ScheduleReader(database, tokens),
+        steering=ScheduleSteering(database, firing, ring, check_workflow),
+        requests=ScheduleRequests(database, firing),
+        firing=firing,
+        ring=ring,
+    )
