@@ -40,9 +40,7 @@ def assemble_schedules(
     check_workflow: CheckWorkflow | None = None,
 ) -> Schedules:
     """Put it together. `clock` says what time it is; without `check_workflow` schedules start tasks only."""
-    firing = Firing(
-        database, announcer, cancellation, clock, max_payload_bytes=settings.max_payload_bytes
-    )
+    firing = Firing(database, announcer, cancellation, clock, max_payload_bytes=settings.max_payload_bytes)
     ring = ScheduleRing(queue)
     return Schedules(
         reader=ScheduleReader(database, tokens),

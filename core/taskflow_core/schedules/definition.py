@@ -83,7 +83,9 @@ def _check_work(fields: Mapping[str, Any]) -> None:
     if task_type is None and workflow_id is None:
         raise InvalidArgument.at("task_type", "is required, unless workflow_id says what to start")
     if task_type is not None and workflow_id is not None:
-        raise InvalidArgument.at("workflow_id", "is not allowed beside task_type; a schedule starts one of them")
+        raise InvalidArgument.at(
+            "workflow_id", "is not allowed beside task_type; a schedule starts one of them"
+        )
     if task_type is not None and is_reserved(task_type):
         raise InvalidArgument.at(
             "task_type",

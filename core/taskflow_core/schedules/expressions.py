@@ -1,7 +1,7 @@
 """Payload fields that each fire computes: CEL over the fire and its schedule.
 
-    fire      {"time": its due time, "run_number": 7, "trigger": "TIME"}
-    schedule  {"id": ..., "name": ..., "time_zone": "Europe/Berlin"}
+fire      {"time": its due time, "run_number": 7, "trigger": "TIME"}
+schedule  {"id": ..., "name": ..., "time_zone": "Europe/Berlin"}
 """
 
 import re

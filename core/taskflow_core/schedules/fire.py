@@ -155,7 +155,9 @@ class Firing:
                 return await self._process(connection, rows, await self.clock(connection))
 
         done = await until_answered(once, "follow up fires", give_up_after=PATIENCE)
-        for task_id in [task_id for task_id, schedule_id in self.awaited.items() if schedule_id in schedule_ids]:
+        for task_id in [
+            task_id for task_id, schedule_id in self.awaited.items() if schedule_id in schedule_ids
+        ]:
             del self.awaited[task_id]
         await self.say(done)
         return done.schedules
@@ -171,8 +173,13 @@ class Firing:
             return Fired()
         return await self.write(connection, await self.open(connection, rows, now))
 
-    async def open(self, connection: Connection, rows: Sequence[Row], now: datetime) -> list[Ledger]:
-        """The ledgers of schedules that are locked, with all that has happened and has come due until now."""
+    async def open(
+        self, connection: Connection, rows: Sequence[Row], now: datetime, *, times: int = TIMES
+    ) -> list[Ledger]:
+        """The ledgers of schedules that are locked, with all that has happened and has come due until now.
+
+        Of each at most so many times; the next tick takes the others.
+        """
         ids = [row["id"] for row in rows]
         fires: dict[UUID, list[Fire]] = {schedule_id: [] for schedule_id in ids}
         for fire in await read_open(connection, ids):
@@ -184,7 +191,7 @@ class Firing:
             ledger.close_ended()
             ledger.release()
             if ledger.status == ScheduleStatus.ACTIVE and _is_due(row, now):
-                self._come_due(ledger, taken.get(row["id"], set()))
+                self._come_due(ledger, taken.get(row["id"], set()), times)
             ledgers.append(ledger)
         return ledgers
 
@@ -233,27 +240,29 @@ class Firing:
                 taken.setdefault(row["schedule_id"], set()).add(row["fire_time"])
         return taken
 
-    def _come_due(self, ledger: Ledger, taken: set[datetime]) -> None:
+    def _come_due(self, ledger: Ledger, taken: set[datetime], limit: int) -> None:
         schedule, now = ledger.schedule, ledger.now
         timing = self.timings.of(schedule)
         since: datetime = schedule["next_fire_at"]
-        times = timing.between(since - timedelta.resolution, now, TIMES + 1)
-        more = len(times) > TIMES
+        times = timing.between(since - timedelta.resolution, now, limit + 1)
+        more = len(times) > limit
         policy = schedule["catch_up_policy"]
         if schedule["schedule_type"] == ScheduleType.ONE_TIME and since < schedule["updated_at"]:
             # It was asked for when its time had passed.
             policy = CatchUpPolicy.ALL
         window = timedelta(seconds=schedule["catch_up_window"])
-        due = catch_up(times[:TIMES], now, window, policy, more=more)
-        ledger.come_due([time for time in due if time.time not in taken], _start_time(schedule, timing.jitter))
-        ledger.expect(times[TIMES] if more else timing.next_after(now))
+        due = catch_up(times[:limit], now, window, policy, more=more)
+        ledger.come_due(
+            [time for time in due if time.time not in taken], _start_time(schedule, timing.jitter)
+        )
+        ledger.expect(times[limit] if more else timing.next_after(now))
 
     def _task_of(self, schedule: Row, fire: Fire) -> NewTask:
         return task_of(schedule, fire, self._max_payload_bytes)
 
 
 def _is_due(schedule: Row, now: datetime) -> bool:
-    return schedule["status"] == ScheduleStatus.ACTIVE and schedule["next_fire_at"] <= now
+    return bool(schedule["status"] == ScheduleStatus.ACTIVE and schedule["next_fire_at"] <= now)
 
 
 def _start_time(schedule: Row, jitter: float) -> Callable[[datetime], datetime]:

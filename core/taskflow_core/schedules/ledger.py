@@ -112,9 +112,7 @@ class Ledger:
             else:
                 self.fire(fire)
 
-    def asked(
-        self, time: datetime, trigger: FireTrigger, policy: str, *, again: Fire | None = None
-    ) -> Fire:
+    def asked(self, time: datetime, trigger: FireTrigger, policy: str, *, again: Fire | None = None) -> Fire:
         """Fire because somebody asks for it. `again`: the fire of this time that started nothing."""
         fire = self._fire(time, trigger, policy or self.schedule["overlap_policy"], self.now)
         if again is not None:

@@ -7,9 +7,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from taskflow_core.announce import Announcer
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.errors import AlreadyExists, EtagMismatch, InvalidArgument, NotFound, Unavailable, WrongStatus
+from taskflow_core.errors import (
+    AlreadyExists,
+    EtagMismatch,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+    WrongStatus,
+)
 from taskflow_core.ids import new_id
 from taskflow_core.schedules.definition import BLANK, DEFAULTS, CheckWorkflow, Definition, check_definition
 from taskflow_core.schedules.fire import Fired, Firing
@@ -20,6 +26,8 @@ from taskflow_core.tasks.rows import Row
 
 # How long a call outlives a database that is away, in seconds.
 PATIENCE = 5.0
+# Times that have come and fire before a change is made.
+MOST_TIMES = 5000
 
 Result = TypeVar("Result")
 
@@ -28,6 +36,7 @@ GET = "SELECT * FROM schedules WHERE id = $1 AND tenant_id = $2"
 STORED_BEFORE = "SELECT * FROM schedules WHERE id = $1 OR (tenant_id = $2 AND request_id = $3)"
 LOCK = f"{GET} FOR UPDATE"
 
+COLUMNS = tuple(BLANK)
 DEFINED = (*DEFAULTS, "schedule_type")
 _PLACES = ", ".join(f"${number}" for number, _ in enumerate(DEFINED, start=8))
 INSERT = f"""
@@ -125,14 +134,15 @@ class ScheduleSteering:
             _check_etag(present, etag)
             definition = check_definition(_merged(present, changes), present["created_at"])
             await self._check_work(tenant_id, definition)
-            ledger.schedule = {**present, **definition.fields, "schedule_type": definition.timing.schedule_type}
+            ledger.schedule = {
+                **present,
+                **definition.fields,
+                "schedule_type": definition.timing.schedule_type,
+            }
             if ledger.status != ScheduleStatus.PAUSED:
-                # A single time that is the same may have fired already.
                 same = definition.fields["timing"] == present["timing"]
                 times = definition.timing
-                ledger.expect(
-                    times.next_after(ledger.now) if same else first_time(definition, ledger.now)
-                )
+                ledger.expect(times.next_after(ledger.now) if same else first_time(definition, ledger.now))
             if validate_only:
                 return {**ledger.schedule, **ledger.state()}
             await connection.fetch(
@@ -239,22 +249,15 @@ async def with_ledger(
 
     Call `Firing.say` with the second answer. With `keep=False` nothing is written. Raises NotFound.
     """
-    try:
-        async with database.pool.acquire() as connection, connection.transaction():
-            row: Row | None = await connection.fetchrow(LOCK, schedule_id, tenant_id)
-            if row is None:
-                raise NotFound("schedule", str(schedule_id))
-            [ledger] = await firing.open(connection, [row], await firing.clock(connection))
-            result = await work(connection, ledger)
-            if not keep:
-                raise _NotKept
-            return result, await firing.write(connection, [ledger])
-    except _NotKept:
-        return result, Fired()
-
-
-class _NotKept(Exception):
-    """Ends a transaction of which nothing is to stay."""
+    async with database.pool.acquire() as connection, connection.transaction():
+        row: Row | None = await connection.fetchrow(LOCK, schedule_id, tenant_id)
+        if row is None:
+            raise NotFound("schedule", str(schedule_id))
+        now = await firing.clock(connection)
+        [ledger] = await firing.open(connection, [row], now, times=MOST_TIMES)
+        result = await work(connection, ledger)
+        # Until here nothing was written but by `work`.
+        return result, await firing.write(connection, [ledger]) if keep else Fired()
 
 
 async def _stored_before(

@@ -13,12 +13,28 @@ from taskflow_server.masks import fields_to_change
 from taskflow_server.unpack.values import payload, retry_policy, seconds, time
 
 TIMING_FIELDS = (
-    *("schedule_type", "cron_expression", "cron_expressions", "interval", "anchor_time", "run_time", "time_zone"),
+    *(
+        "schedule_type",
+        "cron_expression",
+        "cron_expressions",
+        "interval",
+        "anchor_time",
+        "run_time",
+        "time_zone",
+    ),
     *("daylight_saving", "jitter", "start_time", "end_time", "exclude_dates", "exclude_cron_expressions"),
 )
 PAYLOAD_FIELDS = ("payload", "payload_json")
 OTHER_FIELDS = (
-    *("name", "description", "task_type", "task_name", "workflow_id", "workflow_version", "payload_expressions"),
+    *(
+        "name",
+        "description",
+        "task_type",
+        "task_name",
+        "workflow_id",
+        "workflow_version",
+        "payload_expressions",
+    ),
     *("priority", "queue", "tags", "retry_policy", "attempt_timeout", "expire_after", "max_runs"),
     *("overlap_policy", "catch_up_policy", "catch_up_window", "pause_on_failure"),
 )
@@ -41,7 +57,7 @@ def schedule_changes(
 
 def policy(value: int) -> str:
     """The name of an overlap policy; empty if it is not set."""
-    return schedule_pb2.Schedule.OverlapPolicy.Name(value) if value else ""  # type: ignore[arg-type]
+    return schedule_pb2.Schedule.OverlapPolicy.Name(value) if value else ""
 
 
 def _columns(schedule: schedule_pb2.Schedule, wanted: set[str], max_payload_bytes: int) -> dict[str, Any]:
@@ -70,9 +86,9 @@ def _value(schedule: schedule_pb2.Schedule, name: str) -> Any:
         return ENUMS[name].Name(value) if value else None
     match value:
         case Duration():
-            return seconds(value) if schedule.HasField(name) else None  # type: ignore[arg-type]
+            return seconds(value) if schedule.HasField(name) else None
         case Timestamp():
-            is_set = schedule.HasField(name)  # type: ignore[arg-type]
+            is_set = schedule.HasField(name)
             return time(value, f"schedule.{name}").isoformat() if is_set else None
         case schedule_pb2.DaylightSaving():
             return _daylight_saving(value) or None

@@ -1,0 +1,125 @@
+"""The story of a schedule over REST: made, fired, explained, steered, and taken away."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+DAILY_REPORT = {
+    "name": "Daily Report",
+    "task_type": "email",
+    "task_name": "Send Report",
+    "schedule_type": "cron",
+    "cron_expression": "0 9 * * *",
+}
+
+
+def call(rest: httpx.Client, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+    answer = rest.request(method, f"/api/v1{path}", **arguments)
+    assert answer.is_success, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def reason_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["details"][0]["reason"]
+
+
+def test_the_daily_report_is_scheduled_verbatim(rest: httpx.Client):
+    schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT)
+    assert (schedule["status"], schedule["schedule_type"], schedule["time_zone"]) == ("ACTIVE", "CRON", "UTC")
+    assert (schedule["task_name"], schedule["overlap_policy"]) == ("Send Report", "SKIP")
+    nine = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0)
+    expected = nine if nine > datetime.now(UTC) else nine + timedelta(days=1)
+    assert datetime.fromisoformat(schedule["next_fire_time"]) == expected
+    assert call(rest, "GET", f"/schedules/{schedule['id']}") == schedule
+    [listed] = call(rest, "GET", "/schedules", params={"filter": "task_type = email"})["schedules"]
+    assert listed == schedule
+
+
+def test_each_second_brings_a_task_until_all_runs_are_done(rest: httpx.Client):
+    schedule = call(
+        rest,
+        "POST",
+        "/schedules",
+        json={
+            "name": "each second",
+            "task_type": "echo",
+            "cron_expression": "* * * * * *",
+            "overlap_policy": "ALLOW_ALL",
+            "max_runs": 2,
+            "payload": {"to": "you"},
+            "payload_expressions": {"number": "fire.run_number", "due": "fire.time"},
+        },
+    )
+    path = f"/schedules/{schedule['id']}"
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    while call(rest, "GET", path)["status"] != "COMPLETED":
+        assert datetime.now(UTC) < deadline
+    fires = call(rest, "GET", f"{path}/fires", params={"order_by": "fire_time"})["fires"]
+    assert [(fire["outcome"], fire["trigger"], fire["run_number"]) for fire in fires] == [
+        ("FIRED", "TIME", 1),
+        ("FIRED", "TIME", 2),
+    ]
+    for fire in fires:
+        task = call(rest, "GET", f"/tasks/{fire['task_id']}:wait", params={"timeout": "20s"})
+        assert (task["status"], task["schedule_id"]) == ("SUCCEEDED", schedule["id"])
+        assert (task["payload"]["number"], task["payload"]["to"]) == (fire["run_number"], "you")
+        late = datetime.fromisoformat(fire["actual_time"]) - datetime.fromisoformat(fire["fire_time"])
+        assert late < timedelta(seconds=5)
+
+
+def test_a_schedule_is_changed_paused_resumed_triggered_backfilled_and_deleted(rest: httpx.Client):
+    schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT | {"task_type": "echo"})
+    path = f"/schedules/{schedule['id']}"
+
+    changed = call(rest, "PATCH", path, json={"time_zone": "Europe/Berlin", "etag": schedule["etag"]})
+    assert (changed["time_zone"], changed["cron_expression"]) == ("Europe/Berlin", "0 9 * * *")
+    stale = rest.patch(f"/api/v1{path}", json={"name": "other", "etag": schedule["etag"]})
+    assert reason_of(stale) == (409, "ETAG_MISMATCH")
+
+    paused = call(rest, "POST", f"{path}:pause", json={"note": "holidays"})
+    assert (paused["status"], paused["note"], "next_fire_time" in paused) == ("PAUSED", "holidays", False)
+    fire = call(rest, "POST", f"{path}:trigger", json={"request_id": "once"})
+    assert (fire["outcome"], fire["trigger"]) == ("FIRED", "MANUAL")
+    assert call(rest, "POST", f"{path}:trigger", json={"request_id": "once"}) == fire
+    task = call(rest, "GET", f"/tasks/{fire['task_id']}:wait", params={"timeout": "20s"})
+    assert task["status"] == "SUCCEEDED"
+    resumed = call(rest, "POST", f"{path}:resume", json={})
+    assert (resumed["status"], resumed["fire_counts"]["triggered"]) == ("ACTIVE", 1)
+
+    now = datetime.now(UTC)
+    done = call(
+        rest,
+        "POST",
+        f"{path}:backfill",
+        json={
+            "start_time": (now - timedelta(days=3)).isoformat(),
+            "end_time": now.isoformat(),
+            "overlap_policy": "ALLOW_ALL",
+        },
+    )
+    assert (done["fired_count"], done["existing_count"]) == (3, 0)
+    filtered = call(rest, "GET", f"{path}/fires", params={"filter": "trigger = BACKFILL"})
+    assert len(filtered["fires"]) == 3
+
+    call(rest, "DELETE", path)
+    assert reason_of(rest.get(f"/api/v1{path}")) == (404, "NOT_FOUND")
+
+
+def test_what_no_schedule_can_be_is_refused_by_name(rest: httpx.Client):
+    def refused(**fields: Any) -> str:
+        answer = rest.post("/api/v1/schedules", json=DAILY_REPORT | fields)
+        assert answer.status_code == 400, answer.text
+        [bad] = [detail for detail in answer.json()["details"] if "field_violations" in detail]
+        return str(bad["field_violations"][0]["field"])
+
+    assert refused(cron_expression="0 25 * * *") == "schedule.cron_expression"
+    assert refused(cron_expression="0 0 30 2 *") == "schedule.cron_expression"
+    assert refused(time_zone="Mars/Olympus") == "schedule.time_zone"
+    assert refused(start_time="2026-02-01T00:00:00Z", end_time="2026-01-01T00:00:00Z") == "schedule.end_time"
+    assert refused(interval="0s") == "schedule.interval"
+    assert refused(task_type="") == "schedule.task_type"
+    assert refused(payload_expressions={"x": "fire.nothing"}) == 'schedule.payload_expressions["x"]'
+    assert refused(workflow_id="01890a5d-ac96-774b-bcce-b302099a8057") == "schedule.workflow_id"
+    assert call(rest, "GET", "/schedules")["schedules"] == []
