@@ -61,7 +61,7 @@ def zone(description: Description) -> zones.Zone:
         raise InvalidArgument.at(
             "time_zone", f"{name!r} is unknown; names of the IANA data are allowed, such as Europe/Berlin"
         )
-    return zones.zone(name)
+    return zones.Zone(name)
 
 
 def bounds(description: Description) -> tuple[datetime | None, datetime | None]:

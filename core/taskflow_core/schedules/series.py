@@ -61,6 +61,9 @@ class CronSeries:
             if wall < (span.repeats_from if self.fold == Fold.LAST else span.wall_end):
                 return wall - span.offset
             following = self.zone.at(span.end)
+            if following.start < span.end:
+                span = following
+                continue
             if self.gap == Gap.SHIFT and span.wall_end <= wall < following.wall_start:
                 return span.end
             span = following

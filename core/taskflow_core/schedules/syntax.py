@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from taskflow_core.schedules.cron import Cron, DayRule, Days
 
@@ -101,6 +102,8 @@ class Item:
         return int(text)
 
 
+# Many schedules are written alike.
+@lru_cache(maxsize=4096)
 def parse_cron(expression: str, *, whole_minutes: bool = False) -> Cron:
     """What an expression means. With `whole_minutes`, five fields match every second of their minutes.
 

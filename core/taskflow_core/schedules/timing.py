@@ -10,10 +10,13 @@ from taskflow_core.errors import InvalidArgument
 from taskflow_core.schedules import described
 from taskflow_core.schedules.exclusions import Exclusions
 from taskflow_core.schedules.series import CronSeries, Series
-from taskflow_core.schedules.zones import FIRST, LAST, Zone
+from taskflow_core.schedules.zones import Zone
 
+# Nothing fires outside these times.
+FIRST = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC
+LAST = datetime(2200, 1, 1)  # noqa: DTZ001 - UTC
 # A series that loses more times in a row to its exclusions is over. Excluded days and hours count as one.
-MOST_EXCLUDED = 10_000
+MOST_EXCLUDED = 5_000
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,16 @@ class Timing:
     series: tuple[Series, ...]
     exclusions: Exclusions
     jitter: float  # seconds
-    start: datetime | None  # as all below: naive, in UTC
-    end: datetime | None
+    start: datetime  # as `end`: included, naive, in UTC
+    end: datetime
 
     def next_after(self, after: datetime) -> datetime | None:
-        """The first time after this one; None if there is none before the year 2170."""
-        instant = _naive(after)
-        if self.start is not None and instant < self.start:
-            instant = self.start - timedelta.resolution
-        if instant >= LAST:
+        """The first time after this one; None if there is none."""
+        instant = max(_naive(after), self.start - timedelta.resolution)
+        if instant >= self.end:
             return None
         times = [time for series in self.series if (time := self._allowed(series, instant))]
-        if not times:
-            return None
-        earliest = min(times)
-        if self.end is not None and earliest > self.end:
-            return None
-        return earliest.replace(tzinfo=UTC)
+        return min(times).replace(tzinfo=UTC) if times else None
 
     def between(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
         """The earliest times, at most `limit`, after `after` and up to `until` (included)."""
@@ -57,7 +53,7 @@ class Timing:
 
     def local(self, time: datetime) -> datetime:
         """The time in the zone of the schedule, with its offset."""
-        return time.astimezone(self.zone.info)
+        return self.zone.local(time)
 
     def changes_clock(self, time: datetime) -> bool:
         """Whether this time of a cron schedule was moved out of a gap, or its local time comes twice."""
@@ -72,7 +68,7 @@ class Timing:
         fires = series.cron if isinstance(series, CronSeries) else None
         for _ in range(MOST_EXCLUDED):
             time = series.after(instant)
-            if time is None or (self.end is not None and time > self.end):
+            if time is None or time > self.end:
                 return None
             span = self.zone.at(time)
             until = self.exclusions.until(time + span.offset, fires)
@@ -99,8 +95,8 @@ def parse_timing(description: dict[str, Any], prefix: str = "") -> Timing:
             series=described.series(description, zone),
             exclusions=described.exclusions(description),
             jitter=description.get("jitter") or 0,
-            start=start,
-            end=end,
+            start=max(start or FIRST, FIRST),
+            end=min(end or LAST, LAST),
         )
         _check_that_it_fires(timing)
     except InvalidArgument as error:
@@ -109,17 +105,15 @@ def parse_timing(description: dict[str, Any], prefix: str = "") -> Timing:
 
 
 def _check_that_it_fires(timing: Timing) -> None:
-    ever = FIRST.replace(tzinfo=UTC) - timedelta.resolution
-    if timing.next_after(ever) is not None:
+    before = timing.start.replace(tzinfo=UTC) - timedelta.resolution
+    if timing.next_after(before) is not None:
         return
-    if replace(timing, exclusions=Exclusions()).next_after(ever) is not None:
+    if replace(timing, exclusions=Exclusions()).next_after(before) is not None:
         field = "exclude_cron_expressions" if timing.exclusions.crons else "exclude_dates"
         raise InvalidArgument.at(field, "all times of the schedule are excluded; at least one must be left")
     if timing.schedule_type == "ONE_TIME":
-        raise InvalidArgument.at("run_time", "it lies outside start_time and end_time, or before 1970")
-    if timing.end is not None:
-        raise InvalidArgument.at("end_time", "the schedule has no time before it; at least one is needed")
-    raise InvalidArgument.at("start_time", "the schedule has no time after it and before the year 2170")
+        raise InvalidArgument.at("run_time", "it lies outside start_time and end_time")
+    raise InvalidArgument.at("end_time", "the schedule has no time before it; at least one is needed")
 
 
 def jittered(fire_time: datetime, schedule_id: UUID | str, jitter_seconds: float) -> datetime:

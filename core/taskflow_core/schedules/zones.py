@@ -8,13 +8,9 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from zoneinfo import ZoneInfo, available_timezones
 
-BEGINNING_OF_TIME = datetime.min  # noqa: DTZ901 - UTC
-END_OF_TIME = datetime.max  # noqa: DTZ901 - UTC
-FIRST = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC
-# Changes after this are not looked for.
-LAST = datetime(2170, 1, 1)  # noqa: DTZ001 - UTC
 # Nearer than any two changes of a zone that cancel each other out (6.9 days, in the data of 2026).
 STRIDE = timedelta(days=3)
 SECOND = timedelta(seconds=1)
@@ -22,7 +18,10 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time during which the offset of a zone stays the same."""
+    """A time during which the offset of a zone stays the same.
+
+    A span without a change for long is cut; then the next span begins before its end.
+    """
 
     start: datetime  # included
     end: datetime  # not included
@@ -35,47 +34,75 @@ class Span:
     repeats_from: datetime
 
 
-class Zone:
-    """A time zone, as the spans between changes of its clocks."""
+_start = attrgetter("start")
 
-    def __init__(self, name: str) -> None:
-        self.info = ZoneInfo(name)
-        changes, offsets = _changes(self.info)
-        starts, ends = [BEGINNING_OF_TIME, *changes], [*changes, END_OF_TIME]
-        self._starts = changes
-        self._spans: list[Span] = []
-        for index, offset in enumerate(offsets):
-            before = offsets[index - 1] if index else offset
-            after = offsets[index + 1] if index + 1 < len(offsets) else offset
-            start, end = starts[index], ends[index]
-            self._spans.append(
-                Span(
-                    start,
-                    end,
-                    offset,
-                    _moved(start, offset),
-                    _moved(end, offset),
-                    _moved(start, max(before, offset)),
-                    _moved(end, min(after, offset)),
-                )
-            )
+
+@dataclass(frozen=True)
+class Zone:
+    """A time zone of the IANA data."""
+
+    name: str
 
     def at(self, instant: datetime) -> Span:
         """The span that an instant lies in."""
-        return self._spans[bisect_right(self._starts, instant)]
+        spans = _spans_around(self.name, instant.year)
+        return spans[bisect_right(spans, instant, key=_start) - 1]
+
+    def local(self, time: datetime) -> datetime:
+        """An aware time as an aware local time."""
+        return time.astimezone(ZoneInfo(self.name))
 
 
-def _moved(time: datetime, offset: timedelta) -> datetime:
-    """A time moved by an offset; the first and the last span have no ends."""
-    return time if time in (BEGINNING_OF_TIME, END_OF_TIME) else time + offset
+def is_zone(name: str) -> bool:
+    """Whether this is the name of a time zone."""
+    return name in _names()
 
 
-def _changes(zone: ZoneInfo) -> tuple[list[datetime], list[timedelta]]:
-    """The instants from which the offset is another, and the offsets before, between and after them."""
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+# A zone has few changes in a year, and it takes a millisecond or two to find them.
+@lru_cache(maxsize=4096)
+def _spans_around(name: str, year: int) -> tuple[Span, ...]:
+    """The spans from the year before to the year after, whose changes in this year are all known.
+
+    The last one is cut at a time that has no change within a day, so that no local time at its end can be
+    one that comes twice.
+    """
+    zone = ZoneInfo(name)
+    begin, cut = _new_year(year - 1), _new_year(year + 2)
+    changes, offsets = _changes(zone, begin, cut + STRIDE)
+    ends = [*changes, max([cut, *changes])]
+    spans = []
+    for index, offset in enumerate(offsets):
+        before = offsets[index - 1] if index else offset
+        after = offsets[index + 1] if index < len(changes) else offset
+        start, end = changes[index - 1] if index else begin, ends[index]
+        spans.append(
+            Span(
+                start,
+                end,
+                offset,
+                wall_start=start + offset,
+                wall_end=end + offset,
+                repeated_until=start + max(before, offset),
+                repeats_from=end + min(after, offset),
+            )
+        )
+    return tuple(spans)
+
+
+def _new_year(year: int) -> datetime:
+    return datetime(year, 1, 1)  # noqa: DTZ001 - UTC
+
+
+def _changes(zone: ZoneInfo, instant: datetime, end: datetime) -> tuple[list[datetime], list[timedelta]]:
+    """The instants from which the offset is another one, and the offsets before, between and after them."""
     changes: list[datetime] = []
-    offsets = [_offset(zone, FIRST)]
-    instant = FIRST
-    while instant < LAST:
+    offsets = [_offset(zone, instant)]
+    while instant < end:
         following = instant + STRIDE
         offset = _offset(zone, following)
         if offset != offsets[-1]:
@@ -89,8 +116,7 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
     """The second between two instants from which the offset is that of the later one."""
     offset = _offset(zone, after)
     while after - before > SECOND:
-        middle = before + (after - before) // 2
-        middle = middle.replace(microsecond=0)
+        middle = (before + (after - before) / 2).replace(microsecond=0)
         if _offset(zone, middle) == offset:
             after = middle
         else:
@@ -99,22 +125,5 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
 
 
 def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
-    offset = instant.replace(tzinfo=UTC).astimezone(zone).utcoffset()
-    assert offset is not None  # noqa: S101 - a ZoneInfo always has one
-    return offset
-
-
-@lru_cache
-def _names() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def is_zone(name: str) -> bool:
-    """Whether this is the name of a time zone."""
-    return name in _names()
-
-
-@lru_cache(maxsize=1_000)
-def zone(name: str) -> Zone:
-    """The time zone of this name. The first call takes some milliseconds, and its answer is kept."""
-    return Zone(name)
+    """How far local time is ahead of UTC."""
+    return instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) - instant
