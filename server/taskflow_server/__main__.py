@@ -33,7 +33,7 @@ async def _serve(settings: Settings) -> None:
 
     async with open_app(settings, "server") as app, listening(app.feed):
         tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
-        schedules = ScheduleService(app)  # type: ignore[abstract] # as tasks
+        schedules = ScheduleService(app)
         async with serving(app, [tasks, DeadLetterService(app), QueueService(app), schedules], Drain()):
             await _until_told_to_stop()
 

@@ -11,6 +11,9 @@ from taskflow_server import pack, unpack
 from taskflow_server.auth import current_principal
 from taskflow_server.metadata import Context, idempotency_key
 
+# Times that a preview shows.
+DEFAULT_PREVIEW = 10
+
 
 class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
     """Creates, reads, steers and explains the caller's schedules."""
@@ -98,6 +101,22 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
             request_id=request.request_id or idempotency_key(context) or None,
         )
         return pack.fire(row)
+
+    async def PreviewSchedule(
+        self, request: schedule_service_pb2.PreviewScheduleRequest, context: Context
+    ) -> schedule_service_pb2.PreviewScheduleResponse:
+        start = unpack.time(request.start_time, "start_time") if request.HasField("start_time") else None
+        end = unpack.time(request.end_time, "end_time") if request.HasField("end_time") else None
+        count = request.count or DEFAULT_PREVIEW
+        if request.WhichOneof("target") == "schedule":
+            preview = await self._schedules.preview.of_description(
+                unpack.timing(request.schedule), count, start, end
+            )
+        else:
+            preview = await self._schedules.preview.of_schedule(
+                current_principal().tenant_id, UUID(request.schedule_id), count, start, end
+            )
+        return pack.schedule_preview(preview)
 
     async def BackfillSchedule(
         self, request: schedule_service_pb2.BackfillScheduleRequest, context: Context

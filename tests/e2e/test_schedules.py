@@ -1,9 +1,14 @@
 """The story of a schedule over REST: made, fired, explained, steered, and taken away."""
 
+import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from click.testing import CliRunner
+
+from taskflow_cli.schedule import schedule as schedule_command
 
 DAILY_REPORT = {
     "name": "Daily Report",
@@ -123,3 +128,49 @@ def test_what_no_schedule_can_be_is_refused_by_name(rest: httpx.Client):
     assert refused(payload_expressions={"x": "fire.nothing"}) == 'schedule.payload_expressions["x"]'
     assert refused(workflow_id="01890a5d-ac96-774b-bcce-b302099a8057") == "schedule.workflow_id"
     assert call(rest, "GET", "/schedules")["schedules"] == []
+
+
+def test_times_are_previewed_before_and_after_creating(rest: httpx.Client):
+    spring = {"cron_expression": "30 2 * * *", "time_zone": "Europe/Berlin"}
+    range_ = {"count": 3, "start_time": "2026-03-28T00:00:00Z"}
+    tried = call(rest, "POST", "/schedules:preview", json={"schedule": spring, **range_})
+    assert [fire["local_time"] for fire in tried["fires"]] == [
+        "2026-03-28T02:30:00+01:00",
+        "2026-03-29T03:00:00+02:00",
+        "2026-03-30T02:30:00+02:00",
+    ]
+    assert [fire["clock_change"] for fire in tried["fires"]] == [False, True, False]
+    schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT | spring)
+    kept = call(rest, "GET", f"/schedules/{schedule['id']}:preview", params=range_)
+    assert kept == tried | {"time_zone": "Europe/Berlin"}
+    refused = rest.post("/api/v1/schedules:preview", json={"schedule": {"cron_expression": "x"}})
+    assert (refused.status_code, "schedule.cron_expression" in refused.text) == (400, True)
+
+
+def test_the_command_makes_steers_and_explains_schedules(stack: Any) -> None:
+    tenant = f"t-{uuid.uuid4().hex[:12]}"
+    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": tenant})
+
+    def run(*words: str) -> str:
+        result = shell.invoke(schedule_command, words)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    times = ("--cron", "0 9 * * mon-fri", "--time-zone", "Europe/Berlin")
+    made = json.loads(run("create", "Report", "echo", '{"to": "all"}', *times, "--max-runs", "5", "--json"))
+    assert (made["payload"], made["max_runs"], made["schedule_type"]) == ({"to": "all"}, 5, "CRON")
+    assert "0 9 * * mon-fri" in run("list")
+    assert len(run("preview", *times, "--count", "4", "--json").splitlines()) == 4
+    assert "09:00:00" in run("preview", made["id"])
+    assert "PAUSED" in run("pause", made["id"], "--note", "holidays")
+    assert "FIRED" in run("trigger", made["id"], "--overlap", "allow_all")
+    assert "MANUAL" in run("fires", made["id"])
+    start = datetime.now(UTC) - timedelta(days=14)
+    done = json.loads(
+        run("backfill", made["id"], "--from", start.isoformat(), "--to", datetime.now(UTC).isoformat())
+    )
+    assert done["fired_count"] + done["buffered_count"] == 10
+    assert "ACTIVE" in run("resume", made["id"])
+    run("delete", made["id"])
+    assert "none" in run("list")
+    assert shell.invoke(schedule_command, ["create", "Report", "echo"]).exit_code == 2

@@ -13,7 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from taskflow_client import Queue, Task, TaskAttempt, TaskEvent, TaskType, TaskTypeLimit
+from taskflow_client import (
+    PreviewedFire,
+    Queue,
+    Schedule,
+    ScheduleFire,
+    Task,
+    TaskAttempt,
+    TaskEvent,
+    TaskType,
+    TaskTypeLimit,
+)
 
 COLOURS = {
     "SUCCEEDED": "green",
@@ -23,6 +33,11 @@ COLOURS = {
     "RETRYING": "yellow",
     "LOST": "red",
     "PAUSED": "yellow",
+    "BUFFERED": "cyan",
+    "SKIPPED": "yellow",
+    "MISSED": "red",
+    "DROPPED": "red",
+    "REFUSED": "bold red",
 }
 CELL = 60  # characters
 
@@ -128,6 +143,55 @@ def print_queues(queues: Iterable[Queue]) -> None:
             _short(queue.note),
         )
     _print_table(table)
+
+
+def print_schedules(schedules: Iterable[Schedule]) -> None:
+    table = _table("id", "name", "starts", "times", "status", "next", "fired", "note")
+    for one in schedules:
+        table.add_row(
+            one.id,
+            _short(one.name),
+            _short(one.task_type or f"workflow {one.workflow_id}"),
+            escape(_times_of(one)),
+            coloured(Schedule.Status.Name(one.status)),
+            local(one.next_fire_time) if one.HasField("next_fire_time") else "",
+            str(one.fire_counts.fired),
+            _short(one.note),
+        )
+    _print_table(table)
+
+
+def print_fires(fires: Iterable[ScheduleFire]) -> None:
+    """What became of times, and why."""
+    table = _table("time", "outcome", "trigger", "run", "work", "reason")
+    for fire in fires:
+        table.add_row(
+            local(fire.fire_time, "milliseconds"),
+            coloured(ScheduleFire.Outcome.Name(fire.outcome)),
+            ScheduleFire.Trigger.Name(fire.trigger),
+            str(fire.run_number or ""),
+            fire.task_id or fire.execution_id,
+            escape(fire.reason),
+        )
+    _print_table(table)
+
+
+def print_preview(fires: Iterable[PreviewedFire]) -> None:
+    """Times that lie ahead, in the zone of their schedule."""
+    table = _table("time", "start", "")
+    for fire in fires:
+        change = "[yellow]clocks change[/]" if fire.clock_change else ""
+        table.add_row(fire.local_time, local(fire.start_time, "milliseconds"), change)
+    _print_table(table)
+
+
+def _times_of(schedule: Schedule) -> str:
+    if schedule.HasField("interval"):
+        return f"every {schedule.interval.ToTimedelta()}"
+    if schedule.HasField("run_time"):
+        return local(schedule.run_time)
+    expressions = [schedule.cron_expression, *schedule.cron_expressions]
+    return " | ".join(expression for expression in expressions if expression)
 
 
 def _limits(of: Queue | TaskTypeLimit) -> str:

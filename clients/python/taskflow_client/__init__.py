@@ -23,8 +23,11 @@ from taskflow_client.errors import (
 )
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
+from taskflow_client.schedules import Schedules
 from taskflow_client.watching import Event, Finished, Snapshot, Update
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
+from taskflow_proto.v1.schedule_pb2 import Schedule, ScheduleFire
+from taskflow_proto.v1.schedule_service_pb2 import PreviewedFire
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
 
 __all__ = [
@@ -42,10 +45,14 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "PreviewedFire",
     "Queue",
     "Queues",
     "ResourceExhausted",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleFire",
+    "Schedules",
     "Snapshot",
     "Task",
     "TaskAttempt",

@@ -10,6 +10,7 @@ from taskflow_core.schedules.ask import ScheduleRequests
 from taskflow_core.schedules.clock import Clock, database_time
 from taskflow_core.schedules.definition import CheckWorkflow
 from taskflow_core.schedules.fire import Firing
+from taskflow_core.schedules.preview import SchedulePreview
 from taskflow_core.schedules.read import ScheduleReader
 from taskflow_core.schedules.ring import ScheduleRing
 from taskflow_core.schedules.steer import ScheduleSteering
@@ -24,6 +25,7 @@ class Schedules:
     reader: ScheduleReader
     steering: ScheduleSteering
     requests: ScheduleRequests
+    preview: SchedulePreview
     firing: Firing
     ring: ScheduleRing
 
@@ -42,10 +44,12 @@ def assemble_schedules(
     """Put it together. `clock` says what time it is; without `check_workflow` schedules start tasks only."""
     firing = Firing(database, announcer, cancellation, clock, max_payload_bytes=settings.max_payload_bytes)
     ring = ScheduleRing(queue)
+    reader = ScheduleReader(database, tokens)
     return Schedules(
-        reader=ScheduleReader(database, tokens),
+        reader=reader,
         steering=ScheduleSteering(database, firing, ring, check_workflow),
         requests=ScheduleRequests(database, firing),
+        preview=SchedulePreview(database, firing, reader),
         firing=firing,
         ring=ring,
     )

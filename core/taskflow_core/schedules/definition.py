@@ -65,9 +65,7 @@ class Definition:
 
 def check_definition(fields: Mapping[str, Any], created_at: datetime) -> Definition:
     """The definition of a schedule with these fields. Raises InvalidArgument with paths from `schedule` on."""
-    timing = fields["timing"]
-    if timing.get("interval") and not (timing.get("anchor_time") or timing.get("start_time")):
-        fields = {**fields, "timing": {**timing, "anchor_time": created_at.isoformat()}}
+    fields = {**fields, "timing": anchored(fields["timing"], created_at)}
     try:
         if not fields["name"].strip():
             raise InvalidArgument.at("name", "is required: 1 to 200 characters")
@@ -76,6 +74,13 @@ def check_definition(fields: Mapping[str, Any], created_at: datetime) -> Definit
         return Definition(fields, parse_timing(fields["timing"]))
     except InvalidArgument as error:
         raise error.under("schedule") from None
+
+
+def anchored(timing: Mapping[str, Any], created_at: datetime) -> dict[str, Any]:
+    """The description of times, in which an interval has an anchor."""
+    if timing.get("interval") and not (timing.get("anchor_time") or timing.get("start_time")):
+        return {**timing, "anchor_time": created_at.isoformat()}
+    return dict(timing)
 
 
 def _check_work(fields: Mapping[str, Any]) -> None:

@@ -134,21 +134,23 @@ class ScheduleSteering:
             _check_etag(present, etag)
             definition = check_definition(_merged(present, changes), present["created_at"])
             await self._check_work(tenant_id, definition)
-            ledger.schedule = {
-                **present,
+            changed = {
+                **{name: present[name] for name in COLUMNS},
                 **definition.fields,
                 "schedule_type": definition.timing.schedule_type,
             }
+            ledger.schedule = changed
             if ledger.status != ScheduleStatus.PAUSED:
-                same = definition.fields["timing"] == present["timing"]
-                times = definition.timing
-                ledger.expect(times.next_after(ledger.now) if same else first_time(definition, ledger.now))
+                if definition.fields["timing"] != present["timing"]:
+                    ledger.expect(first_time(definition, ledger.now))
+                else:
+                    ledger.expect(ledger.next_fire_at or definition.timing.next_after(ledger.now))
             if validate_only:
-                return {**ledger.schedule, **ledger.state()}
+                return {**changed, **ledger.state()}
             await connection.fetch(
                 UPDATE,
                 *(schedule_id, ledger.status, ledger.next_fire_at, ledger.now),
-                *(ledger.schedule[name] for name in DEFINED),
+                *(changed[name] for name in DEFINED),
             )
             return await self._stored(connection, ledger)
 

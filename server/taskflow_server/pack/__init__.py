@@ -2,7 +2,7 @@
 
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
-from taskflow_server.pack.schedules import fire, schedule
+from taskflow_server.pack.schedules import fire, schedule, schedule_preview
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
 from taskflow_server.pack.values import timestamp
 
@@ -15,6 +15,7 @@ __all__ = [
     "preview",
     "queue",
     "schedule",
+    "schedule_preview",
     "task",
     "task_type",
     "timestamp",

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from taskflow_core.schedules.preview import Preview
 from taskflow_core.schedules.steer import etag_of
 from taskflow_core.tasks.rows import Row
-from taskflow_proto.v1 import schedule_pb2
+from taskflow_proto.v1 import schedule_pb2, schedule_service_pb2
 from taskflow_server.pack.values import duration, id_text, retry_policy, time_of, timestamp
 
 Schedule = schedule_pb2.Schedule
@@ -78,6 +79,22 @@ def fire(row: Row) -> schedule_pb2.ScheduleFire:
         task_id=id_text(row["task_id"]),
         execution_id=id_text(row["execution_id"]),
         reason=row["reason"],
+    )
+
+
+def schedule_preview(preview: Preview) -> schedule_service_pb2.PreviewScheduleResponse:
+    """Times that lie ahead."""
+    return schedule_service_pb2.PreviewScheduleResponse(
+        fires=[
+            schedule_service_pb2.PreviewedFire(
+                fire_time=timestamp(ahead.fire_time),
+                local_time=ahead.local_time.isoformat(),
+                start_time=timestamp(ahead.start_time),
+                clock_change=ahead.clock_change,
+            )
+            for ahead in preview.fires
+        ],
+        time_zone=preview.time_zone,
     )
 
 

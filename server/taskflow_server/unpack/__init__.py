@@ -2,7 +2,7 @@
 
 from taskflow_server.unpack.dead_letters import dead_letters, replay_order
 from taskflow_server.unpack.queues import queue_limits
-from taskflow_server.unpack.schedules import new_schedule, policy, schedule_changes
+from taskflow_server.unpack.schedules import new_schedule, policy, schedule_changes, timing
 from taskflow_server.unpack.tasks import new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids, time
 
@@ -18,4 +18,5 @@ __all__ = [
     "seconds",
     "task_ids",
     "time",
+    "timing",
 ]

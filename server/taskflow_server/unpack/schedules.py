@@ -55,6 +55,12 @@ def schedule_changes(
     return _columns(request.schedule, wanted, max_payload_bytes)
 
 
+def timing(schedule: schedule_pb2.Schedule) -> dict[str, Any]:
+    """What describes the times. Raises InvalidArgument."""
+    members = {name: _value(schedule, name) for name in TIMING_FIELDS}
+    return {name: value for name, value in members.items() if value is not None}
+
+
 def policy(value: int) -> str:
     """The name of an overlap policy; empty if it is not set."""
     return schedule_pb2.Schedule.OverlapPolicy.Name(value) if value else ""
@@ -67,8 +73,8 @@ def _columns(schedule: schedule_pb2.Schedule, wanted: set[str], max_payload_byte
     if not wanted.isdisjoint(PAYLOAD_FIELDS):
         content = payload(schedule, max_payload_bytes, within="schedule.")
         columns |= {"payload": content.text, "payload_form": content.form}
-    timing = {name: _value(schedule, name) for name in TIMING_FIELDS if name in wanted}
-    return {**columns, "timing": timing} if timing else columns
+    members = {name: _value(schedule, name) for name in TIMING_FIELDS if name in wanted}
+    return {**columns, "timing": members} if members else columns
 
 
 ENUMS = {
