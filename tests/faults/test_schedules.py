@@ -3,11 +3,15 @@
 import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from support.faults.cluster import until
 from support.faults.story import Story
 from taskflow_proto.v1 import schedule_pb2, schedule_service_pb2
 from taskflow_proto.v1.schedule_service_pb2_grpc import ScheduleServiceStub
+
+if TYPE_CHECKING:
+    from taskflow_proto.v1.schedule_service_pb2_grpc import ScheduleServiceAsyncStub
 
 SCHEDULES = 40
 SECONDS = 12
@@ -38,9 +42,9 @@ async def test_three_schedulers_that_fail_in_every_way_fire_each_time_once(story
     )
     schedule.start_time.FromDatetime(begin)
     schedule.end_time.FromDatetime(end)
-    stub = ScheduleServiceStub(story.load.channel)
+    stub: ScheduleServiceAsyncStub = ScheduleServiceStub(story.load.channel)
     request = schedule_service_pb2.CreateScheduleRequest(schedule=schedule)
-    metadata = [("x-tenant-id", tenant)]
+    metadata = (("x-tenant-id", tenant),)
     await asyncio.gather(*(stub.CreateSchedule(request, metadata=metadata) for _ in range(SCHEDULES)))
 
     async def misfortune() -> None:
