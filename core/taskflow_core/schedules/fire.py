@@ -32,6 +32,8 @@ SERVICE = "service"
 # Schedules in one transaction, and times of one schedule.
 BATCH = 300
 TIMES = 100
+# Tasks of which one process wants to hear.
+MOST_AWAITED = 10_000
 # How long a tick outlives a database that is away, in seconds: the next one follows.
 PATIENCE = 5.0
 
@@ -58,11 +60,6 @@ WHERE f.open AND CASE f.outcome
   END
 LIMIT $1
 """
-ENDED = """
-SELECT DISTINCT schedule_id FROM schedule_fires
-WHERE open AND task_id = ANY($1::uuid[]) AND schedule_id = ANY($2::uuid[])
-"""
-
 NEXT = """
 SELECT extract(epoch FROM next_fire_at - clock_timestamp())::float8 FROM schedules
 WHERE status = 'ACTIVE' ORDER BY next_fire_at LIMIT 1
@@ -225,6 +222,9 @@ class Firing:
 
         If the process dies before, the sweep and the next follow-up do it.
         """
+        if len(self.awaited) >= MOST_AWAITED:
+            # Others ended up following these up; what is forgotten here the next look finds.
+            self.awaited.clear()
         self.awaited |= done.awaited
         self._announcer.announce(done.announcements)
         if done.to_cancel:
