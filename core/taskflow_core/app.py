@@ -19,6 +19,7 @@ from taskflow_core.queues.settings import QueueSettings
 from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
+from taskflow_core.stats.statistics import Statistics
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
@@ -55,6 +56,7 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
+    stats: Statistics
 
 
 @asynccontextmanager
@@ -97,6 +99,12 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     held = HeldTasks(database, announcer)
     settlement = TaskSettlement(database, announcer, held)
     store = open_result_store(settings)
+    stats = Statistics(
+        database,
+        lease_seconds=settings.lease_seconds,
+        keep_alive=settings.keep_alive_interval,
+        max_duration=settings.max_watch_duration,
+    )
     return App(
         settings=settings,
         database=database,
@@ -148,8 +156,10 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             database,
             announcer,
             store,
+            stats.rollup,
             RetentionLimits(
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
+        stats=stats,
     )

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         default=2, ge=1, description="processes for CPU-bound handlers, per worker"
     )
     sweep_seconds: float = Field(default=1, gt=0, description="between two sweeps of the scheduler")
+    stats_seconds: float = Field(default=2, gt=0, description="between two counts of what the log has new")
 
     # Retention
     retention_seconds: float = Field(default=30 * DAY, gt=0, description="that a finished task is kept")

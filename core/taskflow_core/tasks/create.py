@@ -84,8 +84,9 @@ WITH created AS (
   ON CONFLICT DO NOTHING
   RETURNING id, tenant_id, status, run_at, created_at
 ), logged AS (
-  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor)
-  SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, 0, actors.actor
+  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
+  SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, 0, actors.actor,
+    CASE created.status WHEN 'SCHEDULED' THEN jsonb_build_object('next_attempt_time', created.run_at) END
   FROM created JOIN unnest($1::uuid[], $18::text[]) AS actors (id, actor) USING (id)
 )
 SELECT id, status, run_at, created_at FROM created

@@ -2,6 +2,7 @@
 
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
+from taskflow_server.pack.stats import overview, queue_stats, stats_message, task_stats
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
 
 __all__ = [
@@ -9,9 +10,13 @@ __all__ = [
     "dead_letter",
     "dead_letter_group",
     "event",
+    "overview",
     "preview",
     "queue",
+    "queue_stats",
+    "stats_message",
     "task",
+    "task_stats",
     "task_type",
     "watch_message",
     "with_result",

@@ -2,6 +2,7 @@
 
 from taskflow_server.unpack.dead_letters import dead_letters, replay_order
 from taskflow_server.unpack.queues import queue_limits
+from taskflow_server.unpack.stats import period, task_filter
 from taskflow_server.unpack.tasks import new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids
 
@@ -9,8 +10,10 @@ __all__ = [
     "dead_letters",
     "new_task",
     "new_tasks",
+    "period",
     "queue_limits",
     "replay_order",
     "seconds",
+    "task_filter",
     "task_ids",
 ]
