@@ -223,6 +223,29 @@ async def test_a_running_task_is_cancelled(app: App, told: bool, monkeypatch: py
     assert await kinds_of(app, task) == ["CREATED", "STARTED", "CANCEL_REQUESTED", "CANCELLED"]
 
 
+async def test_a_draining_worker_says_so_until_its_last_attempt_has_ended(settings: Settings):
+    running, told = asyncio.Event(), asyncio.Event()
+
+    async def wait(context: TaskContext, payload: Any) -> None:
+        running.set()
+        await told.wait()
+
+    patient = settings.model_copy(update={"worker_drain_grace": 60})
+    async with open_app(patient, "test") as app:
+        async with working(app, Handler("it", wait)) as worker:
+            task = await app.creation.create(new_task(task_type="it"))
+            await running.wait()
+            (seen,) = (await app.stats.queues(TENANT)).workers
+            assert (seen["draining"], seen["running"]) == (False, 1)
+            worker.drain()
+            async with asyncio.timeout(20):
+                while not seen["draining"]:
+                    (seen,) = (await app.stats.queues(TENANT)).workers
+            told.set()
+        assert (await app.stats.queues(TENANT)).workers == []
+        assert await status_of(app, task) == "SUCCEEDED"
+
+
 async def test_a_draining_worker_hands_back_what_it_runs_and_no_attempt_is_lost(app: App):
     started = asyncio.Event()
 

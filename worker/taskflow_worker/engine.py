@@ -88,6 +88,7 @@ class TaskWorker(Worker):
         try:
             while self.allow_pick_jobs:
                 await self._poll_iteration()
+            await self._session.drain()
             await asyncio.gather(*self._limited_claims, return_exceptions=True)
             await self._end_attempts()
             await self._session.close()

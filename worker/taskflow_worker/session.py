@@ -11,7 +11,7 @@ from taskflow_core.app import App
 from taskflow_core.db import CONNECTION_ERRORS
 from taskflow_core.queue import REDIS_ERRORS, Lane, cancel_channel, parse_hint_id
 from taskflow_core.retry import RetryPolicy
-from taskflow_core.sessions import RunningTask, TypeDefaults, beat, close_session, open_session
+from taskflow_core.sessions import RunningTask, TypeDefaults, beat, close_session, drain_session, open_session
 from taskflow_worker.registry import Registry
 
 log = structlog.get_logger()
@@ -68,6 +68,13 @@ class Session:
         )
         self.is_open = True
         log.info("session opened", session_id=self.id, worker=self._worker)
+
+    async def drain(self) -> None:
+        """Say that nothing more is started."""
+        try:
+            await drain_session(self._app.database, self.id)
+        except CONNECTION_ERRORS as error:
+            log.warning("nobody is told that this worker drains", error=repr(error))
 
     async def close(self) -> None:
         """Give the lease back; all tasks must be settled."""

@@ -23,8 +23,17 @@ from taskflow_client.errors import (
 )
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
+from taskflow_client.stats import Stats
 from taskflow_client.watching import Event, Finished, Snapshot, Update
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
+from taskflow_proto.v1.stats_pb2 import (
+    DurationStats,
+    LaneStats,
+    Overview,
+    QueueStats,
+    TaskGroupStats,
+    TaskStats,
+)
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
 
 __all__ = [
@@ -32,21 +41,26 @@ __all__ = [
     "AlreadyExists",
     "ApiError",
     "DeadlineExceeded",
+    "DurationStats",
     "Event",
     "FailedPrecondition",
     "FieldViolation",
     "Finished",
     "InternalError",
     "InvalidArgument",
+    "LaneStats",
     "NewTask",
     "NotFound",
     "OutOfRange",
+    "Overview",
     "PermissionDenied",
     "Queue",
+    "QueueStats",
     "Queues",
     "ResourceExhausted",
     "RetryPolicy",
     "Snapshot",
+    "Stats",
     "Task",
     "TaskAttempt",
     "TaskCancelled",
@@ -55,7 +69,9 @@ __all__ = [
     "TaskEvent",
     "TaskFailed",
     "TaskFlow",
+    "TaskGroupStats",
     "TaskProgress",
+    "TaskStats",
     "TaskType",
     "TaskTypeLimit",
     "Unauthenticated",

@@ -15,6 +15,7 @@ from taskflow_client.channel import open_channel
 from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc_error, from_status, may_pass
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
+from taskflow_client.stats import Stats
 from taskflow_client.watching import Update, follow
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
@@ -68,10 +69,11 @@ class TaskFlow:
         """
         self._channel = open_channel(address, credentials, retries=retries)
         self._stub = TaskServiceStub(self._channel)
-        self.queues = Queues(self._channel, self._call)
         self._metadata = (("x-tenant-id", tenant),) if tenant else ()
         self._timeout = timeout
         self._patience = patience
+        self.queues = Queues(self._channel, self._call)
+        self.stats = Stats(self._channel, self._call, self._metadata, lambda: Backoff(patience))
 
     async def __aenter__(self) -> Self:
         return self

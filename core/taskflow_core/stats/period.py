@@ -45,15 +45,17 @@ def period(
     `interval`.
     """
     last = min(end or now, LAST)
-    first = start or max(last - DEFAULT_LENGTH, BEGINNING)
+    first = start or (last - DEFAULT_LENGTH if last > BEGINNING else last)
     if last < first:
         raise InvalidArgument.at("end_time", "is before start_time; a period ends after it starts")
     kept_from = (now - MINUTES_KEPT).replace(minute=0, second=0, microsecond=0)
     unit = MINUTE if first >= kept_from else HOUR
     opens = BEGINNING + (first - BEGINNING) // unit * unit
     closes = max(opens + unit, BEGINNING - (BEGINNING - last) // unit * unit)
-    length = max(unit, interval or (closes - opens) / DEFAULT_SLICES)
-    length = math.ceil(length / unit) * unit
+    units = (
+        round((closes - opens) / unit / DEFAULT_SLICES) if interval is None else math.ceil(interval / unit)
+    )
+    length = max(1, units) * unit
     if (closes - opens) / length > MAX_SLICES:
         raise InvalidArgument.at(
             "interval",

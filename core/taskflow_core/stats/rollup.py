@@ -125,7 +125,7 @@ class StatsRollup:
         more = bool(seen["foldable"])
         while more:
             more = await self._fold()
-        if seen["old"]:
+        if seen["old"] or seen["foldable"]:
             await self._database.pool.execute(DELETE_OLD)
         return pieces
 

@@ -97,9 +97,10 @@ def _durations(found: Durations) -> stats_pb2.DurationStats:
 
 
 def _group(figures: Figures, **key: Any) -> stats_pb2.TaskGroupStats:
+    counts: dict[str, Any] = {name: figures.counts[name] for name in COUNTED_KINDS}
     return stats_pb2.TaskGroupStats(
         **key,
-        **{name: figures.counts[name] for name in COUNTED_KINDS},
+        **counts,
         wait_time=_durations(figures.durations["wait"]),
         run_time=_durations(figures.durations["run"]),
         total_time=_durations(figures.durations["total"]),
