@@ -17,38 +17,59 @@ MINUTE = 60  # seconds
 # Since when, for states other than QUEUED.
 EVER = datetime.fromtimestamp(0, UTC)
 
+# Since when the task is due that an event `e` is of. What is due later than it was written says so in its data.
+DUE = """CASE
+    WHEN e.data ? 'next_attempt_time' THEN (e.data ->> 'next_attempt_time')::timestamptz
+    WHEN e.status <> 'SCHEDULED' THEN e.created_at END AS due"""
+STATE = "CASE e.kind WHEN 'DISCARDED' THEN e.kind ELSE e.status END AS state"
+
 # Each event is judged by itself and the one before it, so parts of the log may be counted in any order and
 # cut anywhere. An event that ends an attempt follows one of a RUNNING task; one that starts an attempt, or
-# ends QUEUED, follows the one that said since when the task is due, or QUEUED. What is due later than it
-# was written says so in its data.
+# ends QUEUED, follows the one that said since when the task is due, or QUEUED. Mostly the one before is in
+# the same part; what is not is looked up by key, one by one: the LIMITs keep the planner from reading whole
+# tables instead.
 COUNT = f"""
-WITH written AS MATERIALIZED (
-  SELECT e.task_id, e.sequence, e.kind, e.created_at, t.tenant_id, t.queue, t.priority, t.task_type,
-    date_trunc('minute', e.created_at) AS minute,
-    CASE e.kind WHEN 'DISCARDED' THEN e.kind ELSE e.status END AS state,
-    CASE before.kind WHEN 'DISCARDED' THEN before.kind ELSE before.status END AS left_state,
-    before.created_at AS left_at,
-    CASE WHEN e.kind = 'STARTED' THEN e.created_at - before.due END AS wait,
-    CASE WHEN before.status = 'RUNNING' AND e.status <> 'RUNNING' THEN e.created_at - a.started_at END AS run,
-    e.created_at - life.due AS total
+WITH part AS MATERIALIZED (
+  SELECT e.task_id, e.sequence, e.kind, e.attempt, e.created_at, {STATE}, {DUE}
   FROM task_events e
-  JOIN tasks t ON t.id = e.task_id
-  LEFT JOIN LATERAL (
-    SELECT b.kind, b.status, b.created_at, {{due}} AS due FROM task_events b
-    WHERE b.task_id = e.task_id AND b.sequence = e.sequence - 1
-  ) AS before ON true
-  LEFT JOIN task_attempts a ON a.task_id = e.task_id AND a.attempt = e.attempt
-    AND e.kind IN ('SUCCEEDED', 'FAILED', 'CANCELLED', 'RETRYING', 'RELEASED')
-  LEFT JOIN LATERAL (
-    SELECT {{due}} AS due FROM task_events b
-    WHERE b.task_id = e.task_id AND b.sequence < e.sequence AND b.kind IN ('CREATED', 'REPLAYED')
-    ORDER BY b.sequence DESC LIMIT 1
-  ) AS life ON e.kind IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
   WHERE e.xid >= $1::text::xid8 AND e.xid < $2::text::xid8 AND ($3::text IS NULL OR e.tenant_id = $3)
     AND e.kind NOT IN ('PROGRESS', 'LOG', 'CANCEL_REQUESTED')
+), chained AS (
+  SELECT *, coalesce(lag(sequence) OVER life = sequence - 1, sequence = 1) AS known,
+    lag(state) OVER life AS before_state, lag(created_at) OVER life AS before_at, lag(due) OVER life AS before_due
+  FROM part WINDOW life AS (PARTITION BY task_id ORDER BY sequence)
+), followed AS (
+  SELECT f.task_id, f.sequence, f.kind, f.attempt, f.created_at, f.state,
+    CASE WHEN f.known THEN f.before_state ELSE before.state END AS left_state,
+    CASE WHEN f.known THEN f.before_at ELSE before.created_at END AS left_at,
+    CASE WHEN f.known THEN f.before_due ELSE before.due END AS due
+  FROM chained AS f LEFT JOIN LATERAL (
+    SELECT {STATE}, e.created_at, {DUE} FROM task_events e
+    WHERE NOT f.known AND e.task_id = f.task_id AND e.sequence = f.sequence - 1 LIMIT 1
+  ) AS before ON true
+), written AS MATERIALIZED (
+  SELECT f.kind, f.created_at, f.state, f.left_state, f.left_at, t.*,
+    date_trunc('minute', f.created_at) AS minute,
+    CASE WHEN f.kind = 'STARTED' THEN f.created_at - f.due END AS wait,
+    f.created_at - ended.started_at AS run, f.created_at - life.due AS total
+  FROM followed f
+  JOIN LATERAL (
+    SELECT t.tenant_id, t.queue, t.priority, t.task_type FROM tasks t WHERE t.id = f.task_id LIMIT 1
+  ) AS t ON true
+  LEFT JOIN LATERAL (
+    SELECT a.started_at FROM task_attempts a
+    WHERE f.left_state = 'RUNNING' AND f.state <> 'RUNNING' AND a.task_id = f.task_id AND a.attempt = f.attempt
+    LIMIT 1
+  ) AS ended ON true
+  LEFT JOIN LATERAL (
+    SELECT {DUE} FROM task_events e
+    WHERE f.kind IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND e.task_id = f.task_id AND e.sequence < f.sequence
+      AND e.kind IN ('CREATED', 'REPLAYED')
+    ORDER BY e.sequence DESC LIMIT 1
+  ) AS life ON true
 ), measured AS (
   SELECT tenant_id, queue, priority, task_type, minute, m.measure,
-    (greatest(extract(epoch FROM m.duration), 0) * 1000000)::bigint AS us
+    greatest(round(date_part('epoch', m.duration) * 1000000), 0)::bigint AS us
   FROM written, LATERAL (VALUES ('wait', wait), ('run', run), ('total', total)) AS m (measure, duration)
   WHERE m.duration IS NOT NULL
 ), moves AS (
@@ -71,12 +92,7 @@ SELECT 'state', tenant_id, queue, priority, task_type,
   NULL, sum(step), NULL, NULL
 FROM moves
 GROUP BY tenant_id, queue, priority, task_type, since, state HAVING sum(step) <> 0
-""".format(  # noqa: S608 - the words are our own
-    due="""CASE
-      WHEN b.data ? 'next_attempt_time' THEN (b.data ->> 'next_attempt_time')::timestamptz
-      WHEN b.status <> 'SCHEDULED' THEN b.created_at
-    END"""
-)
+"""  # noqa: S608 - the words are our own
 
 
 class State(NamedTuple):

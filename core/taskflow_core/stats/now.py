@@ -12,7 +12,7 @@ from taskflow_core.stats.figures import Figures, Slot, TaskGroup
 from taskflow_core.stats.log import FAR, Counted, count_log
 
 # Events beyond the cursor that one reader counts himself. If there are more, he answers with what is counted.
-TAIL = 20_000
+TAIL = 10_000
 
 LOOK = f"""
 SELECT c.xid::text, c.counted_at, now() AS now,

@@ -29,7 +29,7 @@ const (
 // are of this minute and the one before.
 type Overview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it was taken; of a log that grows by more than 20,000 events between two counts, the last count.
+	// When it was taken; of a log that grows by more than 10,000 events between two counts, the last count.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// Tasks that are there, by status. Finished ones are there until retention removes them.
 	Tasks *TaskCounts `protobuf:"bytes,2,opt,name=tasks,proto3" json:"tasks,omitempty"`

@@ -22,7 +22,7 @@ export declare const file_taskflow_v1_stats: GenFile;
  */
 export declare type Overview = Message<"taskflow.v1.Overview"> & {
   /**
-   * When it was taken; of a log that grows by more than 20,000 events between two counts, the last count.
+   * When it was taken; of a log that grows by more than 10,000 events between two counts, the last count.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */
