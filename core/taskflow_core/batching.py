@@ -10,6 +10,8 @@ from taskflow_core.errors import Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+LINGER = 0.005  # seconds
+
 
 class Batcher(Generic[Item, Answer]):
     """Collects items while a flush is in flight, and flushes at once when none is.
@@ -17,7 +19,10 @@ class Batcher(Generic[Item, Answer]):
     `flush` takes up to `limit` items and answers with one value for each, in order; a value that is an
     exception is raised to that item's caller alone. When `flush` itself raises, the batch is split in
     halves until the items at fault stand alone, so that one bad row cannot fail its neighbours: `flush`
-    must therefore do all or nothing. There are no timers, so an idle batcher costs nothing.
+    must therefore do all or nothing.
+
+    After a flush of several items the next one waits for `linger` seconds: where items come in numbers, more of
+    them share a trip, and what comes alone still goes at once. An idle batcher costs nothing.
     """
 
     def __init__(
@@ -25,11 +30,13 @@ class Batcher(Generic[Item, Answer]):
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
         *,
         limit: int = 500,
-        writers: int = 2,
+        writers: int = 1,
+        linger: float = LINGER,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._idle_writers = writers
+        self._linger = linger
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -63,6 +70,8 @@ class Batcher(Generic[Item, Answer]):
                 batch = self._waiting[: self._limit]
                 del self._waiting[: self._limit]
                 await self._flush_or_split(batch)
+                if 1 < len(batch) < self._limit:
+                    await asyncio.sleep(self._linger)
         finally:
             # In the same step that saw nothing waiting: an item that comes next finds this writer idle.
             self._idle_writers += 1
