@@ -82,11 +82,14 @@ type TaskServiceClient interface {
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 	//
+	// Repeating the call changes nothing while the task is not final again, and answers with the task.
+	//
 	// Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
 	RetryTask(ctx context.Context, in *RetryTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Cancels many tasks, by ids or by filter.
 	BatchCancelTasks(ctx context.Context, in *BatchCancelTasksRequest, opts ...grpc.CallOption) (*BatchCancelTasksResponse, error)
-	// Retries many FAILED or CANCELLED tasks, by ids or by filter.
+	// Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+	// stays as it is.
 	BatchRetryTasks(ctx context.Context, in *BatchRetryTasksRequest, opts ...grpc.CallOption) (*BatchRetryTasksResponse, error)
 	// Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 	//
@@ -380,11 +383,14 @@ type TaskServiceServer interface {
 	CancelTask(context.Context, *CancelTaskRequest) (*Task, error)
 	// Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 	//
+	// Repeating the call changes nothing while the task is not final again, and answers with the task.
+	//
 	// Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
 	RetryTask(context.Context, *RetryTaskRequest) (*Task, error)
 	// Cancels many tasks, by ids or by filter.
 	BatchCancelTasks(context.Context, *BatchCancelTasksRequest) (*BatchCancelTasksResponse, error)
-	// Retries many FAILED or CANCELLED tasks, by ids or by filter.
+	// Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+	// stays as it is.
 	BatchRetryTasks(context.Context, *BatchRetryTasksRequest) (*BatchRetryTasksResponse, error)
 	// Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 	//

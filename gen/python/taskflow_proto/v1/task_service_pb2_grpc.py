@@ -194,6 +194,8 @@ class TaskServiceServicer:
     def RetryTask(self, request, context):
         """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+        Repeating the call changes nothing while the task is not final again, and answers with the task.
+
         Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -208,7 +210,8 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRetryTasks(self, request, context):
-        """Retries many FAILED or CANCELLED tasks, by ids or by filter.
+        """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+        stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,12 +77,16 @@ class TaskServiceStub:
     RetryTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.RetryTaskRequest, _task_pb2.Task]
     """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+    Repeating the call changes nothing while the task is not final again, and answers with the task.
+
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
     """
     BatchCancelTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.BatchCancelTasksRequest, _task_service_pb2.BatchCancelTasksResponse]
     """Cancels many tasks, by ids or by filter."""
     BatchRetryTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.BatchRetryTasksRequest, _task_service_pb2.BatchRetryTasksResponse]
-    """Retries many FAILED or CANCELLED tasks, by ids or by filter."""
+    """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+    stays as it is.
+    """
     WaitTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.WaitTaskRequest, _task_pb2.Task]
     """Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 
@@ -169,12 +173,16 @@ class TaskServiceAsyncStub(TaskServiceStub):
     RetryTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.RetryTaskRequest, _task_pb2.Task]  # type: ignore[assignment]
     """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+    Repeating the call changes nothing while the task is not final again, and answers with the task.
+
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
     """
     BatchCancelTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.BatchCancelTasksRequest, _task_service_pb2.BatchCancelTasksResponse]  # type: ignore[assignment]
     """Cancels many tasks, by ids or by filter."""
     BatchRetryTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.BatchRetryTasksRequest, _task_service_pb2.BatchRetryTasksResponse]  # type: ignore[assignment]
-    """Retries many FAILED or CANCELLED tasks, by ids or by filter."""
+    """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+    stays as it is.
+    """
     WaitTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.WaitTaskRequest, _task_pb2.Task]  # type: ignore[assignment]
     """Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 
@@ -300,6 +308,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_task_pb2.Task, _abc.Awaitable[_task_pb2.Task]]:
         """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+        Repeating the call changes nothing while the task is not final again, and answers with the task.
+
         Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
         """
 
@@ -317,7 +327,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.BatchRetryTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.BatchRetryTasksResponse, _abc.Awaitable[_task_service_pb2.BatchRetryTasksResponse]]:
-        """Retries many FAILED or CANCELLED tasks, by ids or by filter."""
+        """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+        stays as it is.
+        """
 
     @_abc_1.abstractmethod
     def WaitTask(

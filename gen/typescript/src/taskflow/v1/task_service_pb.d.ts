@@ -1201,6 +1201,8 @@ export declare const TaskService: GenService<{
   /**
    * Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
    *
+   * Repeating the call changes nothing while the task is not final again, and answers with the task.
+   *
    * Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
    *
    * @generated from rpc taskflow.v1.TaskService.RetryTask
@@ -1221,7 +1223,8 @@ export declare const TaskService: GenService<{
     output: typeof BatchCancelTasksResponseSchema;
   },
   /**
-   * Retries many FAILED or CANCELLED tasks, by ids or by filter.
+   * Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+   * stays as it is.
    *
    * @generated from rpc taskflow.v1.TaskService.BatchRetryTasks
    */
