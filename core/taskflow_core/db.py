@@ -130,6 +130,18 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, ValueError)
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether work that ended so may be tried again: an outage, or a conflict that nobody is to blame for."""
+    return is_outage(error) or isinstance(error, CONFLICT_ERRORS)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether an error says that a value cannot be stored: the same would be refused again."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return isinstance(error, ValueError)  # the driver could not even send it
+    return isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError)
+
+
 @asynccontextmanager
 async def alone(database: Database, lock: int) -> AsyncIterator[bool]:
     """Whether no other process is in a block with the same lock. Holds one connection meanwhile.
@@ -164,9 +176,8 @@ async def until_answered(
     while True:
         try:
             return await work()
-        except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
-            is_passing = is_outage(error) or isinstance(error, CONFLICT_ERRORS)
-            if not is_passing or (last_try is not None and loop.time() + pause > last_try):
+        except Exception as error:
+            if not _may_pass(error) or (last_try is not None and loop.time() + pause > last_try):
                 raise
             log.warning("database: trying again", work=what, error=repr(error), seconds=pause)
         await asyncio.sleep(pause)

@@ -12,7 +12,7 @@ import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.batching import Batcher
-from taskflow_core.db import CONNECTION_ERRORS, Connection, Database, is_outage, until_answered
+from taskflow_core.db import Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
 from taskflow_core.ids import new_id
 from taskflow_core.tasks.cancel import cancel_waiting
@@ -155,7 +155,7 @@ class TaskCreation:
             outcomes: list[Row | TaskFlowError] = await until_answered(
                 work, "create tasks", give_up_after=PATIENCE
             )
-        except CONNECTION_ERRORS as error:
+        except Exception as error:
             if not is_outage(error):
                 raise
             raise Unavailable("the database is away; the task may or may not have been stored") from error
