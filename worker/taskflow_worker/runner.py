@@ -49,6 +49,7 @@ class Attempt:
         self.task = task
         self.session_id = session_id
         self.worker = worker
+        self.run: asyncio.Task[None] | None = None
         self.stop_reason: Stop | None = None
         self._handling: asyncio.Task[Any] | None = None
 
