@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
@@ -27,12 +27,14 @@ log = structlog.get_logger()
 # A stopped process must not hold row locks for ever; a lost host must be noticed.
 SERVER_SETTINGS = {
     "timezone": "UTC",
-    "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "5s",
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+
+# Seconds for a new connection.
+CONNECT_SECONDS = 10.0
 
 # Small tables that grow: left alone, the planner chooses once, while they are empty, to read them whole for
 # ever after.
@@ -77,14 +79,18 @@ class Database:
 @asynccontextmanager
 async def open_database(settings: Settings, application: str) -> AsyncIterator[Database]:
     """Connect, and disconnect at the end. `application` shows in `pg_stat_activity`."""
-    server_settings = SERVER_SETTINGS | {"application_name": application}
+    server_settings = SERVER_SETTINGS | {
+        "application_name": application,
+        # The server gives up first, if it is there.
+        "statement_timeout": f"{int(settings.database_timeout * 900)}ms",
+    }
     engine = create_async_engine(
         sqlalchemy_url(settings.database_url),
         pool_size=2,
         max_overflow=settings.database_pool_size,
         pool_pre_ping=True,
         isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": server_settings},
+        connect_args={"server_settings": server_settings, **_patience(settings)},
     )
     try:
         async with (
@@ -105,7 +111,31 @@ def _pool(settings: Settings, server_settings: dict[str, str]) -> "asyncpg.Pool[
         server_settings=server_settings,
         reset=_keep_as_it_is,
         init=_speak_json,
+        **_patience(settings),
     )
+
+
+def _patience(settings: Settings) -> dict[str, Any]:
+    """How a connection notices a host that has vanished: it sends nothing, not even a refusal."""
+    return {
+        "timeout": min(CONNECT_SECONDS, settings.database_timeout),
+        "command_timeout": settings.database_timeout,
+        "connection_class": _Line,
+    }
+
+
+class _Line(asyncpg.Connection):
+    """A connection that is cut when nobody waits for its answer any more.
+
+    Asyncpg would ask the server to cancel, and wait for an answer before it lets go of the connection: on a line
+    that has gone silent for ever.
+    """
+
+    def _cancel_current_command(self, waiter: "asyncio.Future[None]", *_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+        # Once the caller has its error.
+        asyncio.get_running_loop().call_soon(self.terminate)
 
 
 def sqlalchemy_url(database_url: str) -> str:

@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     database_url: str = "postgresql://taskflow:taskflow@127.0.0.1:5432/taskflow"
     redis_url: str = "redis://127.0.0.1:6379/0"
     database_pool_size: int = Field(default=8, ge=2, description="connections per process")
+    database_timeout: float = Field(
+        default=28, gt=0, description="seconds for one statement; then its connection is given up"
+    )
     result_store: str = Field(
         default="",
         description="URL of where large results lie: file:///folder, s3://bucket/folder, gs://bucket/folder,"

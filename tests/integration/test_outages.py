@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import text
 
 from support.faults.proxy import Proxy
 from support.tasks import TENANT, new_task
@@ -132,3 +133,38 @@ async def test_a_worker_whose_lease_ran_out_while_the_database_answered_is_to_bl
         row = await app.watch.wait(TENANT, context_task["id"], 20)
     assert (row["status"], row["crashes"]) == ("SUCCEEDED", 1)
     assert await attempts_of(app, context_task) == ["LOST", "SUCCEEDED"]
+
+
+async def test_a_database_host_that_goes_silent_is_noticed(app: App, settings: Settings, proxy: Proxy):
+    """Every packet is swallowed: nothing is refused, and no connection is closed."""
+    impatient = through(proxy, settings).model_copy(update={"database_timeout": 0.5})
+    async with open_app(impatient, "impatient") as cut_off:
+        await cut_off.creation.create(new_task())
+        proxy.go_silent()
+        async with asyncio.timeout(10):
+            with pytest.raises(TimeoutError):
+                await cut_off.database.pool.fetchval("SELECT 1")
+            with pytest.raises(TimeoutError):
+                async with cut_off.database.engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        creating = asyncio.create_task(cut_off.creation.create(new_task(request_id="once")))
+        await asyncio.wait([creating], timeout=1)
+        assert not creating.done()
+        # What was on its way arrives late, on a line that nobody listens to any more.
+        proxy.speak()
+        async with asyncio.timeout(10):
+            task = await creating
+            assert await cut_off.database.pool.fetchval("SELECT 1") == 1
+    assert await app.database.pool.fetchval("SELECT array_agg(id) FROM tasks WHERE request_id = 'once'") == [
+        task["id"]
+    ]
+
+
+async def test_a_caller_that_goes_away_leaves_a_pool_that_works(app: App):
+    for _ in range(30):
+        waiting = asyncio.create_task(app.database.pool.fetchval("SELECT pg_sleep(30)"))
+        await asyncio.wait([waiting], timeout=0.02)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(app.database.pool.fetchval("SELECT 1") for _ in range(20))) == [1] * 20
