@@ -10,7 +10,15 @@ from taskflow_core.errors import Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-LINGER = 0.005  # seconds
+# A trip costs as much as some thirty rows. After one for several, but fewer, the next waits a little (seconds).
+LINGER = 0.005
+ENOUGH = 32
+
+
+async def linger_after(size: int) -> None:
+    """Wait after a trip of so many items, if that lets more of them share the next."""
+    if 1 < size < ENOUGH:
+        await asyncio.sleep(LINGER)
 
 
 class Batcher(Generic[Item, Answer]):
@@ -21,8 +29,8 @@ class Batcher(Generic[Item, Answer]):
     halves until the items at fault stand alone, so that one bad row cannot fail its neighbours: `flush`
     must therefore do all or nothing.
 
-    After a flush of several items the next one waits for `linger` seconds: where items come in numbers, more of
-    them share a trip, and what comes alone still goes at once. An idle batcher costs nothing.
+    Where items come in numbers a flush waits a moment after the one before, so that more of them share a trip;
+    what comes alone goes at once. An idle batcher costs nothing.
     """
 
     def __init__(
@@ -31,12 +39,10 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int = 500,
         writers: int = 1,
-        linger: float = LINGER,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._idle_writers = writers
-        self._linger = linger
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -70,8 +76,7 @@ class Batcher(Generic[Item, Answer]):
                 batch = self._waiting[: self._limit]
                 del self._waiting[: self._limit]
                 await self._flush_or_split(batch)
-                if 1 < len(batch) < self._limit:
-                    await asyncio.sleep(self._linger)
+                await linger_after(len(batch))
         finally:
             # In the same step that saw nothing waiting: an item that comes next finds this writer idle.
             self._idle_writers += 1

@@ -18,7 +18,7 @@ from arq.worker import Worker, func
 
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
-from taskflow_core.batching import LINGER
+from taskflow_core.batching import linger_after
 from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
 from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.admit import claim_limited
@@ -149,9 +149,7 @@ class TaskWorker(Worker):
             await self._start(claimed.taken)
             if is_full:
                 return
-            if len(claimed.taken) > 1:
-                # Where tasks come in numbers, more of them share the next look.
-                await asyncio.sleep(LINGER)
+            await linger_after(len(claimed.taken))
         until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
         await self._changed_within(min(FALLBACK, until_next))
 
