@@ -31,7 +31,7 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
 
     async with open_app(settings, "server") as app, listening(app.feed):
-        tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
+        tasks = TaskService(app)
         async with serving(app, [tasks, DeadLetterService(app), QueueService(app)], Drain()):
             await _until_told_to_stop()
 

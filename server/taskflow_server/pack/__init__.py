@@ -2,7 +2,8 @@
 
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
-from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
+from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
+from taskflow_server.pack.watch import watch_all_bytes, watch_bytes, watch_message
 
 __all__ = [
     "attempt",
@@ -13,6 +14,8 @@ __all__ = [
     "queue",
     "task",
     "task_type",
+    "watch_all_bytes",
+    "watch_bytes",
     "watch_message",
     "with_result",
 ]

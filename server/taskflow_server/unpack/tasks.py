@@ -1,5 +1,6 @@
 """New tasks: their defaults, and the checks across fields."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -62,6 +63,16 @@ def new_tasks(
         except InvalidArgument as error:
             raise error.under(place) from error
     return tasks
+
+
+def event_kinds(kinds: Iterable[task_pb2.TaskEvent.Kind]) -> frozenset[str]:
+    """The names of these kinds. Raises InvalidArgument."""
+    names = []
+    for index, kind in enumerate(kinds):
+        if kind == task_pb2.TaskEvent.KIND_UNSPECIFIED:
+            raise InvalidArgument.at(f"kinds[{index}]", "no event has the kind KIND_UNSPECIFIED")
+        names.append(task_pb2.TaskEvent.Kind.Name(kind))
+    return frozenset(names)
 
 
 def _check_times(schedule_time: datetime | None, expire_time: datetime | None) -> None:
