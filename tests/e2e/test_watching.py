@@ -1,7 +1,8 @@
 """Watching through gRPC, REST and Server-Sent Events: cut anywhere and resumed, nothing is missing or doubled."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -24,8 +25,6 @@ from support.rest import (
 from support.stack import StackAddresses
 from taskflow_proto.v1 import task_pb2
 from taskflow_proto.v1.task_service_pb2 import (
-    CancelTaskRequest,
-    CreateTaskRequest,
     WatchTaskRequest,
     WatchTaskResponse,
     WatchTasksRequest,
@@ -75,49 +74,17 @@ async def uncut(stub: TaskServiceStub, tenant: Any, task_id: str, token: str = "
     return [message async for message in stream if not message.HasField("keep_alive")]
 
 
-def sequences(messages: Sequence[WatchTaskResponse]) -> list[int]:
-    return [message.event.sequence for message in messages if message.HasField("event")]
-
-
 async def test_a_watch_cut_after_every_message_of_a_run_is_the_uncut_one(
     rest: httpx.Client, stub: TaskServiceStub, tenant: Any
 ):
-    # It waits for its turn, so that each watch has the same to tell.
-    task = submit_to_nobody(rest, **STEPPING)
-    first = (await uncut_beginning(stub, tenant, task["id"])).resume_token
-    await stub.CancelTask(CancelTaskRequest(task_id=task["id"]), metadata=tenant)
-    whole = await uncut(stub, tenant, task["id"], first)
-    assert [message.WhichOneof("message") for message in whole] == ["event", "closing"]
-
     running = submit(rest, **STEPPING)
     cut = await cut_after_each_message(stub, tenant, running["id"])
     seen = cut[0].snapshot.task.last_sequence
     last = cut[-1].closing.task
-    assert sequences(cut) == list(range(seen + 1, last.last_sequence + 1))
+    assert [message.event.sequence for message in cut[1:-1]] == list(range(seen + 1, last.last_sequence + 1))
     assert last.status == task_pb2.Task.SUCCEEDED
-    # The same events, to the byte, as one stream of them.
     again = await uncut(stub, tenant, running["id"], cut[0].resume_token)
-    assert [message.SerializeToString(deterministic=True) for message in again] == [
-        message.SerializeToString(deterministic=True) for message in cut[1:]
-    ]
-
-
-async def uncut_beginning(stub: TaskServiceStub, tenant: Any, task_id: str) -> WatchTaskResponse:
-    stream = stub.WatchTask(WatchTaskRequest(task_id=task_id), metadata=tenant)
-    message: WatchTaskResponse = await one_message(stream)
-    stream.cancel()
-    return message
-
-
-async def test_a_watch_resumed_after_any_message_of_a_run_goes_on_with_the_next(
-    rest: httpx.Client, stub: TaskServiceStub, tenant: Any
-):
-    task = submit_to_nobody(rest)
-    beginning = await uncut_beginning(stub, tenant, task["id"])
-    done = run(rest, **STEPPING)
-    whole = await uncut(stub, tenant, done["id"])
-    assert [message.WhichOneof("message") for message in whole] == ["snapshot", "closing"]
-    assert beginning.snapshot.task.last_sequence == 1
+    assert again == cut[1:]
 
 
 def streamed(rest: httpx.Client, task: Json, last_id: str = "") -> Iterator[ServerSentEvent]:
@@ -149,22 +116,17 @@ def test_a_watch_opened_after_the_end_has_the_task_and_the_end(rest: httpx.Clien
 
 
 async def test_watches_opened_at_every_moment_of_a_run_all_end_with_its_end(
-    stub: TaskServiceStub, rest: httpx.Client, tenant: Any
+    rest: httpx.Client, stub: TaskServiceStub, tenant: Any
 ):
-    task = await stub.CreateTask(
-        CreateTaskRequest(
-            task=task_pb2.Task(task_type="test.steps", payload_json=json.dumps(STEPPING["payload"]))
-        ),
-        metadata=tenant,
-    )
-    ends: list[WatchTaskResponse] = []
-    # One after the other, from before the first step to after the last: some open at the instant of the end.
-    while not ends or ends[-1].closing.task.status != task_pb2.Task.SUCCEEDED or len(ends) < 20:
-        stream = stub.WatchTask(WatchTaskRequest(task_id=task.id), metadata=tenant)
-        await stream.read()
-        messages = [message async for message in stream]
-        ends.append(messages[-1])
-    assert all(end.closing.task.status == task_pb2.Task.SUCCEEDED for end in ends)
+    task = submit(rest, **STEPPING)
+    first = asyncio.create_task(uncut(stub, tenant, task["id"]))
+    watches = [first]
+    while not first.done():
+        watches.append(asyncio.create_task(uncut(stub, tenant, task["id"])))
+        await asyncio.wait({first}, timeout=0.002)
+    watches.append(asyncio.create_task(uncut(stub, tenant, task["id"])))
+    ends = [messages[-1] for messages in await asyncio.gather(*watches)]
+    assert {end.closing.task.status for end in ends} == {task_pb2.Task.SUCCEEDED}
     assert len({end.resume_token for end in ends}) == 1
 
 
