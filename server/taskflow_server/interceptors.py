@@ -69,7 +69,7 @@ class Interceptors:
         async def unary_stream(request: Message | Undecodable, context: Context) -> None:
             async with self._answering(method, context, options) as call:
                 message = _take(request, call, options)
-                await _send_all(behavior(message, context), call, context, self._settings)
+                await _send_all(behavior(message, context), call, context)
 
         async def stream_unary(requests: AsyncIterator[Message | Undecodable], context: Context) -> Message:
             async with self._answering(method, context, options) as call:
@@ -78,7 +78,7 @@ class Interceptors:
         async def stream_stream(requests: AsyncIterator[Message | Undecodable], context: Context) -> None:
             async with self._answering(method, context, options) as call:
                 responses = behavior(_take_all(requests, call, options), context)
-                await _send_all(responses, call, context, self._settings)
+                await _send_all(responses, call, context)
 
         by_shape: dict[tuple[bool, bool], Behavior] = {
             (False, False): unary_unary,
@@ -160,22 +160,16 @@ async def _take_all(
         yield _take(request, call, options)
 
 
-async def _send_all(
-    responses: AsyncGenerator[Message | bytes, None], call: Call, context: Context, settings: Settings
-) -> None:
+async def _send_all(responses: AsyncGenerator[Message | bytes, None], call: Call, context: Context) -> None:
     """Send what the servicer yields: messages, or bytes where one message goes to many.
 
     If the caller goes away while a message is written, the servicer's `finally` runs here and now; were
-    the generator given to gRPC, it would run whenever the garbage collector comes by. A caller that has not
-    read for twice the time that servicers allow is cut off: it would not read a last message either.
+    the generator given to gRPC, it would run whenever the garbage collector comes by. A caller that does not
+    read holds the write up, and with it the servicer, until flow control lets go or the connection is too old.
     """
     async with aclosing(responses):
         async for response in responses:
-            try:
-                async with asyncio.timeout(2 * settings.slow_reader_patience):
-                    await context.write(response)
-            except TimeoutError:
-                raise asyncio.CancelledError from None
+            await context.write(response)
             call.sent += 1
 
 

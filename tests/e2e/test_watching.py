@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import closing
 from typing import Any
 
@@ -33,7 +33,7 @@ from taskflow_proto.v1.task_service_pb2 import (
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 
 STEPS = 8
-STEPPING = {"task_type": "test.steps", "payload": {"steps": STEPS}}
+STEPPING: Json = {"task_type": "test.steps", "payload": {"steps": STEPS}}
 
 
 @pytest.fixture(params=["through Envoy", "at the server"])
@@ -70,7 +70,8 @@ async def cut_after_each_message(stub: TaskServiceStub, tenant: Any, task_id: st
 
 
 async def uncut(stub: TaskServiceStub, tenant: Any, task_id: str, token: str = "") -> list[WatchTaskResponse]:
-    stream = stub.WatchTask(WatchTaskRequest(task_id=task_id, resume_token=token), metadata=tenant)
+    request = WatchTaskRequest(task_id=task_id, resume_token=token)
+    stream: Any = stub.WatchTask(request, metadata=tenant)
     return [message async for message in stream if not message.HasField("keep_alive")]
 
 
@@ -87,7 +88,7 @@ async def test_a_watch_cut_after_every_message_of_a_run_is_the_uncut_one(
     assert again == cut[1:]
 
 
-def streamed(rest: httpx.Client, task: Json, last_id: str = "") -> Iterator[ServerSentEvent]:
+def streamed(rest: httpx.Client, task: Json, last_id: str = "") -> Generator[ServerSentEvent, None, None]:
     headers = {"last-event-id": last_id} if last_id else {}
     with rest.stream("GET", f"{path_of(task)}/events:stream", headers=headers) as response:
         assert response.headers["content-type"] == "text/event-stream"
@@ -174,7 +175,9 @@ async def test_all_tasks_of_a_tenant_are_followed_and_cut_after_every_message(
 
 
 def test_all_tasks_are_followed_line_by_line_over_rest(rest: httpx.Client):
-    with rest.stream("GET", "/api/v1/tasks:watch", params={"filter": "task_type = echo", "kinds": "SUCCEEDED"}) as answer:
+    with rest.stream(
+        "GET", "/api/v1/tasks:watch", params={"filter": "task_type = echo", "kinds": "SUCCEEDED"}
+    ) as answer:
         assert answer.headers["content-type"] == "application/x-ndjson"
         lines = (json.loads(line) for line in answer.iter_lines())
         assert next(lines)["snapshot_end"] == {"count": 0, "reset": False}

@@ -1,14 +1,14 @@
 """Following one task: opened at any moment, by any number, by readers quick and slow."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import grpc.aio
 import pytest
-from structlog.testing import capture_logs
 
 from integration.test_watch_all import CREATE, WRITE, events, open_transaction, past_snapshots
 from support.tasks import TENANT, claim_by_hand, new_task, open_test_session, running_task, settlement
@@ -20,7 +20,7 @@ from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.watch import Closing, Event, Message, Snapshot, TaskWatch
-from taskflow_proto.v1.task_service_pb2 import WatchTaskRequest, WatchTaskResponse
+from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskRequest, WatchTaskResponse
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 from taskflow_server import pack
 from taskflow_server.drain import Drain
@@ -28,7 +28,7 @@ from taskflow_server.server import serving
 from taskflow_server.task_service import TaskService
 
 # More than flow control lets through to a client that does not read.
-LINES, LINE = 400, "x" * 4000
+LINES, LINE = 1500, "x" * 4000
 
 
 @pytest.fixture
@@ -50,7 +50,9 @@ def kinds(messages: list[Message]) -> list[str]:
     return [type(message).__name__ for message in messages]
 
 
-async def test_a_watch_opened_before_the_creation_commits_ends_and_one_of_all_tasks_sees_it_to_its_end(app: App):
+async def test_a_watch_opened_before_the_creation_commits_ends_and_one_of_all_tasks_sees_it_to_its_end(
+    app: App,
+):
     task_id = UUID(int=7)
     async with aclosing(app.watch_all.watch(TENANT)) as everything:
         await past_snapshots(everything)
@@ -138,9 +140,9 @@ class Clock:
         return self.now
 
 
-def watch_by(app: App, clock: Clock, task: Row) -> AsyncGenerator[Message, None]:
-    """A watch whose reader may take 30 s for a message."""
-    watch = TaskWatch(
+def watch_by(app: App, clock: Clock) -> TaskWatch:
+    """Watches whose readers may take 30 s for a message."""
+    return TaskWatch(
         app.database,
         app.feed,
         PageTokens.of(app.settings),
@@ -149,13 +151,12 @@ def watch_by(app: App, clock: Clock, task: Row) -> AsyncGenerator[Message, None]
         patience=30,
         clock=clock,
     )
-    return watch.watch(TENANT, task["id"])
 
 
 async def test_a_reader_that_is_too_slow_gets_the_task_as_it_is_and_is_sent_away(app: App):
     session_id, clock = await open_test_session(app), Clock()
     task = await running_task(app, session_id)
-    watch = watch_by(app, clock, task)
+    watch = watch_by(app, clock).watch(TENANT, task["id"])
     assert isinstance(await anext(watch), Snapshot)
     await say(app, task, session_id, lines=300)
     clock.now += 31
@@ -171,7 +172,8 @@ async def test_a_reader_that_is_too_slow_gets_the_task_as_it_is_and_is_sent_away
 
 async def test_a_slow_reader_that_missed_nothing_is_sent_away_without_a_snapshot(app: App):
     session_id, clock = await open_test_session(app), Clock()
-    watch = watch_by(app, clock, await running_task(app, session_id))
+    task = await running_task(app, session_id)
+    watch = watch_by(app, clock).watch(TENANT, task["id"])
     snapshot = await anext(watch)
     clock.now += 31
     (closing,) = [message async for message in watch]
@@ -182,7 +184,7 @@ async def test_a_slow_reader_that_missed_nothing_is_sent_away_without_a_snapshot
 async def test_a_slow_reader_of_a_task_that_ended_has_its_end(app: App):
     session_id, clock = await open_test_session(app), Clock()
     task = await running_task(app, session_id)
-    watch = watch_by(app, clock, task)
+    watch = watch_by(app, clock).watch(TENANT, task["id"])
     await anext(watch)
     await app.settlement.settle(settlement(task, session_id))
     clock.now += 31
@@ -212,7 +214,7 @@ async def test_a_reader_that_does_not_read_changes_nothing_for_the_others(app: A
         connected(port) as stopped,
         connected(port) as others,
     ):
-        silent = stopped.WatchTask(request)
+        silent: Any = stopped.WatchTask(request)
         await silent.initial_metadata()
         readers = [asyncio.create_task(messages_of(others.WatchTask(request))) for _ in range(3)]
         for _ in range(LINES // 20):
@@ -225,31 +227,34 @@ async def test_a_reader_that_does_not_read_changes_nothing_for_the_others(app: A
     assert [message.event.sequence for message in late[1:-1]] == list(range(3, LINES + 4))
 
 
-async def test_a_reader_that_never_reads_is_cut_off(database_url: str, redis_url: str):
-    from taskflow_core.app import listening, open_app  # noqa: PLC0415 - other settings than those of `app`
+async def test_a_reader_that_stopped_for_long_reads_on_to_the_task_as_it_is_and_the_reason(app: App):
+    session_id, clock = await open_test_session(app), Clock()
+    app = replace(app, watch=watch_by(app, clock))
+    task = await running_task(app, session_id)
+    request = WatchTaskRequest(task_id=str(task["id"]))
+    async with (
+        serving(app, [TaskService(app)], Drain()) as port,
+        connected(port) as stopped,
+        connected(port) as others,
+    ):
+        silent: Any = stopped.WatchTask(request)
+        reader = others.WatchTask(request)
+        await silent.initial_metadata()
+        reading = asyncio.create_task(read_until(reader, LINES + 2))
+        for _ in range(LINES // 20):
+            await say(app, task, session_id, lines=20, text=LINE)
+        await reading
+        clock.now += 31
+        *before, snapshot, closing = await messages_of(silent)
+    assert len(before) < LINES
+    assert snapshot.snapshot.reset
+    assert snapshot.snapshot.task.last_sequence == LINES + 2
+    assert closing.closing.reason == StreamClosing.SLOW_CONSUMER
+    await app.settlement.settle(settlement(task, session_id))
+    assert kinds(await to_the_end(app, task, closing.resume_token)) == ["Event", "Closing"]
 
-    settings = Settings(
-        database_url=database_url,
-        redis_url=redis_url,
-        grpc_port=0,
-        drain_delay=0,
-        drain_grace=5,
-        slow_reader_patience=0.1,
-    )
-    async with open_app(settings, "test") as app, listening(app.feed):
-        session_id = await open_test_session(app)
-        task = await running_task(app, session_id)
-        with capture_logs() as lines:
-            async with serving(app, [TaskService(app)], Drain()) as port, connected(port) as stub:
-                silent = stub.WatchTask(WatchTaskRequest(task_id=str(task["id"])))
-                await silent.initial_metadata()
-                for _ in range(LINES // 20):
-                    await say(app, task, session_id, lines=20, text=LINE)
-                async with asyncio.timeout(20):
-                    while not any(line["event"] == "call" for line in lines):
-                        await asyncio.sleep(0.01)
-                (call,) = [line for line in lines if line["event"] == "call"]
-                assert call["code"] == "CANCELLED"
-                assert call["sent"] < LINES
-                with pytest.raises(grpc.aio.AioRpcError):
-                    await messages_of(silent)
+
+async def read_until(stream: Any, sequence: int) -> None:
+    async for message in stream:
+        if message.event.sequence == sequence:
+            return
