@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -179,5 +179,5 @@ async def _until_running(connection: "asyncpg.Connection[asyncpg.Record]", ids: 
         await asyncio.sleep(0.02)
 
 
-def _cancel(stub: TaskServiceStub, task_id: str) -> Awaitable[task_pb2.Task]:
-    return stub.CancelTask(CancelTaskRequest(task_id=task_id))
+async def _cancel(stub: Any, task_id: str) -> None:
+    await stub.CancelTask(CancelTaskRequest(task_id=task_id))

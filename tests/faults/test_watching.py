@@ -53,12 +53,14 @@ breaks = pytest.mark.parametrize("break_it", BREAKS, ids=lambda function: functi
 async def test_a_watch_of_a_task_goes_on_to_its_end_when(story: Story, break_it: Break):
     task = await story.load.submit(**STEPPING)
     updates: list[Update] = []
-    async with TaskFlow(f"127.0.0.1:{story.cluster.grpc_port}", tenant=story.load.tenant) as client:
-        async with aclosing(client.watch(task)) as watch:
-            async for update in watch:
-                updates.append(update)
-                if len(updates) == 8:
-                    await break_it(story.cluster)
+    async with (
+        TaskFlow(f"127.0.0.1:{story.cluster.grpc_port}", tenant=story.load.tenant) as client,
+        aclosing(client.watch(task)) as watch,
+    ):
+        async for update in watch:
+            updates.append(update)
+            if len(updates) == 8:
+                await break_it(story.cluster)
     first, *events, last = updates
     assert isinstance(first, Snapshot)
     assert isinstance(last, Finished)
