@@ -54,8 +54,7 @@ async def watchers(stack: Measured, count: int = 5000, tasks: int = 50) -> dict[
             )
             for number in range(count)
         ]
-        for _ in range(count):
-            await opened.acquire()
+        await _all_opened(opened, streams)
         open_rss = server.memory_info().rss
         cpu = sum(server.cpu_times()[:2])
         await queues.ResumeQueue(ResumeQueueRequest(queue_name=QUEUE))
@@ -94,8 +93,7 @@ async def tenant_watchers(stack: Measured, count: int = 100, tasks: int = 500) -
                     return
 
         streams = [asyncio.create_task(watch(TaskServiceStub(channels[n % CHANNELS]))) for n in range(count)]
-        for _ in range(count):
-            await opened.acquire()
+        await _all_opened(opened, streams)
         started = time.perf_counter()
         await _create(channels[0], "noop", tasks, {}, name="watched by all")
         await asyncio.gather(*streams)
@@ -154,6 +152,21 @@ async def _watch(stub: TaskServiceStub, task_id: str, opened: asyncio.Semaphore,
             if message.event.kind == task_pb2.TaskEvent.LOG:
                 waits.append((time.monotonic_ns() - int(message.event.message)) / 1e6)
     return events
+
+
+async def _all_opened(opened: asyncio.Semaphore, streams: Sequence["asyncio.Task[Any]"]) -> None:
+    """Wait until each stream has said so; one that fails instead raises."""
+
+    async def all_of_them() -> None:
+        for _ in streams:
+            await opened.acquire()
+
+    waiting = asyncio.create_task(all_of_them())
+    await asyncio.wait([waiting, *streams], return_when=asyncio.FIRST_COMPLETED)
+    for stream in streams:
+        if stream.done():
+            stream.result()
+    await waiting
 
 
 async def _throughput(
