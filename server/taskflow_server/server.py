@@ -103,7 +103,10 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         # Calls that wait to be looked at: after a restart all watchers come back at once. By itself gRPC cuts some
         # off from 1,000 on; how many may go on is for our limits to say, with a reason.
         ("grpc.server.max_pending_requests", settings.max_watches + settings.max_concurrent_calls),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * (settings.max_watches + settings.max_concurrent_calls)),
+        (
+            "grpc.server.max_pending_requests_hard_limit",
+            2 * (settings.max_watches + settings.max_concurrent_calls),
+        ),
         # Two servers on one port would share connections by chance, and Envoy has one to each.
         ("grpc.so_reuseport", 0),
     ]
