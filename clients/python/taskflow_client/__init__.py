@@ -23,7 +23,7 @@ from taskflow_client.errors import (
 )
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
-from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_client.watching import Event, Finished, Snapshot, SnapshotEnd, TenantUpdate, Update
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
 
@@ -47,6 +47,7 @@ __all__ = [
     "ResourceExhausted",
     "RetryPolicy",
     "Snapshot",
+    "SnapshotEnd",
     "Task",
     "TaskAttempt",
     "TaskCancelled",
@@ -58,6 +59,7 @@ __all__ = [
     "TaskProgress",
     "TaskType",
     "TaskTypeLimit",
+    "TenantUpdate",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
