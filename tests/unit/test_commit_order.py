@@ -91,3 +91,12 @@ def test_going_on_from_where_all_was_settled_gives_the_rest_in_the_same_places(
     before = order.arrange(row for row in as_read(events) if row["xid"] < settled)
     assert before == lines[: len(before)]
     assert arranged(events, order.settle(settled)) == lines[len(before) :]
+
+
+def test_going_on_within_a_chain_whose_beginning_is_not_read_again_loses_nothing():
+    events = log(5, 3, 1, 4, 6, 2)
+    lines = arranged(events)
+    assert names(lines) == [(1, number) for number in range(1, 7)]
+    assert [line.place.xid for line in lines] == [5, 5, 5, 5, 6, 6]
+    for count, line in enumerate(lines, start=1):
+        assert arranged(events, line.place) == lines[count:]

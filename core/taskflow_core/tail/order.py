@@ -6,9 +6,9 @@ number wrote, and then event 8 of a task has a lower xid than event 7. So an eve
 higher xid is held until that one comes, and stands right after it.
 """
 
-from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from uuid import UUID
 
 from taskflow_core.tasks.rows import Row
@@ -46,14 +46,14 @@ class CommitOrder:
 
     def __init__(self, start: Place) -> None:
         self._start = start
-        self._held: dict[UUID, list[Row]] = {}
+        self._held: dict[tuple[UUID, int], Row] = {}
 
     def arrange(self, rows: Iterable[Row]) -> list[Line]:
         """The lines that these rows complete, in order; those up to `start` are left out."""
         lines = []
         for row in rows:
             if self._must_wait(row):
-                insort(self._held.setdefault(row["task_id"], []), row, key=_sequence)
+                self._held[row["task_id"], row["sequence"]] = row
                 continue
             ready = [row, *self._released_by(row)]
             low = self._low(row["xid"])
@@ -70,34 +70,26 @@ class CommitOrder:
     def settle(self, xid: int) -> Place:
         """Where the reader stands when it has read all events with lower xids."""
         # What waits for an event that should have come is of a task that was deleted meanwhile.
-        for task_id, held in list(self._held.items()):
-            if max(row["previous_xid"] for row in held) < xid:
-                del self._held[task_id]
+        for (task_id, sequence), row in sorted(self._held.items(), key=itemgetter(0)):
+            if row["previous_xid"] < xid and (task_id, sequence - 1) not in self._held:
+                del self._held[task_id, sequence]
         return Place(xid, NO_TASK, 0, self._low(xid))
 
     def _must_wait(self, row: Row) -> bool:
-        held = self._held.get(row["task_id"])
-        if held and held[0]["sequence"] < row["sequence"]:
-            return True
-        return row["previous_xid"] is not None and bool(row["previous_xid"] > row["xid"])
+        previous = row["previous_xid"]
+        if previous is None or previous < self._start.low:
+            # There is none, or whoever came to `start` has had it.
+            return False
+        return previous > row["xid"] or (row["task_id"], row["sequence"] - 1) in self._held
 
     def _released_by(self, row: Row) -> list[Row]:
         """The events of the same task that come next, if they were held."""
-        held = self._held.get(row["task_id"])
-        if not held:
-            return []
-        count = 0
-        while count < len(held) and held[count]["sequence"] == row["sequence"] + 1 + count:
-            count += 1
-        released = held[:count]
-        del held[:count]
-        if not held:
-            del self._held[row["task_id"]]
+        released = []
+        following = row["sequence"] + 1
+        while (held := self._held.pop((row["task_id"], following), None)) is not None:
+            released.append(held)
+            following += 1
         return released
 
     def _low(self, xid: int) -> int:
-        return min((row["xid"] for held in self._held.values() for row in held), default=xid)
-
-
-def _sequence(row: Row) -> int:
-    return int(row["sequence"])
+        return min((row["xid"] for row in self._held.values()), default=xid)
