@@ -20,6 +20,8 @@ from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
 from taskflow_core.stats.statistics import Statistics
+from taskflow_core.tail import Tail
+from taskflow_core.tail.log import Log
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
@@ -30,6 +32,7 @@ from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
+from taskflow_core.tasks.watch_all import TenantWatch
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class App:
     queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
+    watch_all: TenantWatch
     sweep: Sweep
     retention: Retention
     stats: Statistics
@@ -93,7 +97,9 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
 def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
+    event_log = Log(database)
     page_tokens = PageTokens.of(settings)
+    reader = TaskReader(database, page_tokens)
     dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
     held = HeldTasks(database, announcer)
@@ -111,7 +117,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         queue=queue,
         announcer=announcer,
         feed=feed,
-        reader=TaskReader(database, page_tokens),
+        reader=reader,
         dead_letters=dead_letters,
         dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
         dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
@@ -134,6 +140,17 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             page_tokens,
             keep_alive=settings.keep_alive_interval,
             max_duration=settings.max_watch_duration,
+            patience=settings.slow_reader_patience,
+        ),
+        watch_all=TenantWatch(
+            event_log,
+            Tail(event_log, feed),
+            reader,
+            page_tokens,
+            keep_alive=settings.keep_alive_interval,
+            max_duration=settings.max_watch_duration,
+            patience=settings.slow_reader_patience,
+            kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
         ),
         sweep=Sweep(
             database,

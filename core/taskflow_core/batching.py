@@ -1,7 +1,7 @@
 """Natural batching: what arrives together is written together, and what arrives alone does not wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from taskflow_core.db import is_outage
@@ -100,3 +100,29 @@ class Batcher(Generic[Item, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Shared(Generic[Key, Answer]):
+    """Batched reads, where all who ask for the same before it is read get one answer."""
+
+    def __init__(self, read: Callable[[Sequence[Key]], Awaitable[Sequence[Answer | Exception]]]) -> None:
+        self._read = read
+        self._asked: dict[Key, asyncio.Future[Answer]] = {}
+        self._batcher: Batcher[Key, Answer] = Batcher(self._flush, writers=2)
+
+    async def get(self, key: Key) -> Answer:
+        """What a read that starts from now on says of `key`, or raises."""
+        answer = self._asked.get(key)
+        if answer is None:
+            answer = self._asked[key] = self._batcher.put(key)
+        # One who goes away does not take the answer from the others.
+        return await asyncio.shield(answer)
+
+    async def _flush(self, keys: Sequence[Key]) -> Sequence[Answer | Exception]:
+        # Who asks from here on is told what is read after this.
+        for key in keys:
+            self._asked.pop(key, None)
+        return await self._read(keys)

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     drain_grace: float = Field(default=20, ge=0, description="seconds for calls to end after that")
     keep_alive_interval: float = Field(default=15, gt=0, description="seconds of silence on a stream")
     max_watch_duration: float = Field(default=1800, gt=0, description="seconds, then the client reconnects")
+    slow_reader_patience: float = Field(
+        default=30, gt=0, description="seconds a message may lie untaken; then the stream ends"
+    )
     secret_key: str = Field(
         default="",
         repr=False,

@@ -32,8 +32,7 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
 
     async with open_app(settings, "server") as app, listening(app.feed):
-        tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
-        drain = Drain()
+        tasks, drain = TaskService(app), Drain()
         stats = StatsService(app, drain)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
         async with serving(app, [tasks, DeadLetterService(app), QueueService(app), stats], drain):
             await _until_told_to_stop()

@@ -24,7 +24,7 @@ from taskflow_client.errors import (
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.stats import Stats
-from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_client.watching import Event, Finished, Snapshot, SnapshotEnd, TenantUpdate, Update
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.stats_pb2 import (
     DurationStats,
@@ -60,6 +60,7 @@ __all__ = [
     "ResourceExhausted",
     "RetryPolicy",
     "Snapshot",
+    "SnapshotEnd",
     "Stats",
     "Task",
     "TaskAttempt",
@@ -74,6 +75,7 @@ __all__ = [
     "TaskStats",
     "TaskType",
     "TaskTypeLimit",
+    "TenantUpdate",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

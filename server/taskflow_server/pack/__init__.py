@@ -3,7 +3,8 @@
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.stats import overview, queue_stats, stats_message, task_stats
-from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
+from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
+from taskflow_server.pack.watch import watch_all_bytes, watch_bytes, watch_message
 
 __all__ = [
     "attempt",
@@ -18,6 +19,8 @@ __all__ = [
     "task",
     "task_stats",
     "task_type",
+    "watch_all_bytes",
+    "watch_bytes",
     "watch_message",
     "with_result",
 ]

@@ -102,7 +102,14 @@ type TaskServiceClient interface {
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
 	WatchTask(ctx context.Context, in *WatchTaskRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTaskResponse], error)
-	// Follows all tasks of the tenant that match a filter. Never ends by itself.
+	// Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+	//
+	// First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+	// `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+	// commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+	// snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+	//
+	// Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTasksResponse], error)
 	// Follows one task as Server-Sent Events, for a browser's `EventSource`.
 	//
@@ -403,7 +410,14 @@ type TaskServiceServer interface {
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
 	WatchTask(*WatchTaskRequest, grpc.ServerStreamingServer[WatchTaskResponse]) error
-	// Follows all tasks of the tenant that match a filter. Never ends by itself.
+	// Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+	//
+	// First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+	// `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+	// commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+	// snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+	//
+	// Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[WatchTasksResponse]) error
 	// Follows one task as Server-Sent Events, for a browser's `EventSource`.
 	//

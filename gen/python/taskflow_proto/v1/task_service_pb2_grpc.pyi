@@ -101,7 +101,15 @@ class TaskServiceStub:
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
     """
     WatchTasks: _grpc.UnaryStreamMultiCallable[_task_service_pb2.WatchTasksRequest, _task_service_pb2.WatchTasksResponse]
-    """Follows all tasks of the tenant that match a filter. Never ends by itself."""
+    """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+    First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+    `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+    commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+    snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+    Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
+    """
     StreamTaskEvents: _grpc.UnaryStreamMultiCallable[_task_service_pb2.StreamTaskEventsRequest, _httpbody_pb2.HttpBody]
     """Follows one task as Server-Sent Events, for a browser's `EventSource`.
 
@@ -197,7 +205,15 @@ class TaskServiceAsyncStub(TaskServiceStub):
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
     """
     WatchTasks: _aio.UnaryStreamMultiCallable[_task_service_pb2.WatchTasksRequest, _task_service_pb2.WatchTasksResponse]  # type: ignore[assignment]
-    """Follows all tasks of the tenant that match a filter. Never ends by itself."""
+    """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+    First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+    `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+    commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+    snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+    Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
+    """
     StreamTaskEvents: _aio.UnaryStreamMultiCallable[_task_service_pb2.StreamTaskEventsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Follows one task as Server-Sent Events, for a browser's `EventSource`.
 
@@ -362,7 +378,15 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.WatchTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_task_service_pb2.WatchTasksResponse], _abc.AsyncIterator[_task_service_pb2.WatchTasksResponse]]:
-        """Follows all tasks of the tenant that match a filter. Never ends by itself."""
+        """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+        First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+        `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+        commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+        snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+        Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
+        """
 
     @_abc_1.abstractmethod
     def StreamTaskEvents(
