@@ -7,6 +7,7 @@ tables. `MetaData` here and the migrations describe the same database: a test co
 from taskflow_core.models.base import Base
 from taskflow_core.models.queue import Queue
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
+from taskflow_core.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
 from taskflow_core.models.worker import TaskType, WorkerSession
 
 __all__ = [
@@ -19,5 +20,8 @@ __all__ = [
     "TaskEvent",
     "TaskResult",
     "TaskType",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
     "WorkerSession",
 ]
