@@ -29,6 +29,7 @@ from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
+from taskflow_core.webhooks.assemble import WebhookParts, assemble_webhooks
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
+    webhooks: WebhookParts
 
 
 @asynccontextmanager
@@ -72,6 +74,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
+            await app.webhooks.settlement.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -152,4 +155,5 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
+        webhooks=assemble_webhooks(settings, database, queue, page_tokens),
     )
