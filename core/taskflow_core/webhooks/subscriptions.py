@@ -86,9 +86,9 @@ WHERE id = $1 RETURNING *
 DELETE = "DELETE FROM webhooks WHERE id = $1"
 # What dies between these two statements is found by retention.
 DELETE_DELIVERIES = """
-WITH some AS MATERIALIZED (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT 5000),
-attempts AS (DELETE FROM webhook_attempts a WHERE a.delivery_id = ANY(SELECT id FROM some))
-DELETE FROM webhook_deliveries d WHERE d.id = ANY(SELECT id FROM some)
+WITH few AS MATERIALIZED (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT 5000),
+attempts AS (DELETE FROM webhook_attempts a WHERE a.delivery_id = ANY(SELECT id FROM few))
+DELETE FROM webhook_deliveries d WHERE d.id = ANY(SELECT id FROM few)
 """
 
 FILTER_FIELDS = {
