@@ -16,6 +16,7 @@ PARTS = {
     "scheduler": ("worker", "Fire schedules and keep the house."),
     "server": ("server", "Answer gRPC calls."),
     "task": ("", "Submit, read, steer and watch tasks."),
+    "webhook": ("", "Tell addresses of events."),
     "worker": ("worker", "Run tasks."),
 }
 
