@@ -1,6 +1,7 @@
 """The story of a webhook: made, tried, told of a task, rotated, repeated and deleted over REST and by command."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -8,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from support.http_site import Site, response, running_site
 from support.webhooks import verified
+from taskflow_cli.webhook import webhook
 
 TENANT = f"t-{uuid.uuid4().hex[:12]}"
 
@@ -123,3 +126,31 @@ async def test_what_a_webhook_cannot_be_is_refused_over_rest(rest: httpx.AsyncCl
     assert (answer.status_code, "webhook.url" in answer.text) == (400, True)
     answer = await rest.post("/webhooks", json={"url": "https://example.com/", "event_types": []})
     assert (answer.status_code, "webhook.event_types" in answer.text) == (400, True)
+
+
+async def test_the_command_makes_tries_and_deletes_a_webhook(stack: Any, site: Site):
+    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+
+    async def run(*words: str) -> str:
+        result = await asyncio.to_thread(shell.invoke, webhook, words)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    made = json.loads(
+        await run("create", site.url(), "--event", "task.*", "--header", "x-a: b", "--name", "cli", "--json")
+    )
+    assert (made["headers"], made["secret"][:6]) == ({"x-a": "***"}, "whsec_")
+    assert "SUCCEEDED" in await run("test", made["id"])
+    assert verified(made["secret"], site.requests[0])["type"] == "task.created"
+    assert "cli" in await run("list")
+    assert "task.created" in await run("deliveries", made["id"])
+    assert "not shown again" in await run("rotate", made["id"], "--overlap", "1h")
+    assert "DISABLED" in await run("disable", made["id"], "--note", "enough")
+    await run("enable", made["id"])
+    assert "sent again" in await run("recover", made["id"], "--since", _an_hour_ago())
+    await run("delete", made["id"])
+    assert made["id"] not in await run("list")
+
+
+def _an_hour_ago() -> str:
+    return (datetime.now(UTC) - timedelta(hours=1)).isoformat()
