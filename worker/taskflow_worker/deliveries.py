@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from redis.asyncio.client import PubSub
 
 from taskflow_core.app import App
 from taskflow_core.db import CONFLICT_ERRORS, CONNECTION_ERRORS
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 # Seconds between two looks: with webhooks, without, and at least when events ring all the time.
 LOOK = 1.0
 LOOK_IDLE = 10.0
-LOOK_APART = 0.03
+LOOK_APART = 0.02
 # Seconds after which an endpoint that nothing was sent to gives up its connections: longer than any request.
 ENDPOINT_IDLE = 120.0
 
@@ -48,7 +49,7 @@ class Deliverer:
         self._rung = asyncio.Event()
         self._draining = False
         self._any_enabled = False
-        self._channels_changed = asyncio.Event()
+        self._subscription: PubSub | None = None
 
     async def run(self) -> None:
         """Deliver until drained."""
@@ -79,7 +80,7 @@ class Deliverer:
         """Start all that is due and fits; how many that were, and the seconds until the next look."""
         try:
             look = await self._webhooks.claims.look()
-            self._follow_events(any_enabled=look.any_enabled)
+            await self._follow_events(any_enabled=look.any_enabled)
             claimed = await self._claim(look)
         except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
             log.warning("the deliverer looks again", error=repr(error))
@@ -156,28 +157,38 @@ class Deliverer:
                 del self._endpoints[key]
                 await endpoint.close()
 
-    def _follow_events(self, *, any_enabled: bool) -> None:
+    async def _follow_events(self, *, any_enabled: bool) -> None:
         """Hear of task events only while there is somebody to tell of them."""
-        if any_enabled != self._any_enabled:
-            self._any_enabled = any_enabled
-            self._channels_changed.set()
+        if any_enabled == self._any_enabled:
+            return
+        self._any_enabled = any_enabled
+        if self._subscription is None:
+            return
+        try:
+            if any_enabled:
+                await self._subscription.subscribe(EVENTS_CHANNEL)
+            else:
+                await self._subscription.unsubscribe(EVENTS_CHANNEL)
+        except REDIS_ERRORS as error:
+            log.warning("redis: the deliverer looks every second", error=repr(error))
 
     async def _listen(self) -> None:
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(WEBHOOKS_CHANNEL)
-                    self._channels_changed.set()
+                    await subscription.subscribe(
+                        *((WEBHOOKS_CHANNEL, EVENTS_CHANNEL) if self._any_enabled else (WEBHOOKS_CHANNEL,))
+                    )
+                    self._subscription = subscription
+                    # Whatever rang while nobody listened is in the rows.
+                    self._rung.set()
                     while True:
-                        if self._channels_changed.is_set():
-                            self._channels_changed.clear()
-                            change = subscription.subscribe if self._any_enabled else subscription.unsubscribe
-                            await change(EVENTS_CHANNEL)
-                            self._rung.set()
-                        if await subscription.get_message(timeout=LOOK):
+                        if await subscription.get_message(timeout=LOOK_IDLE):
                             self._rung.set()
             except REDIS_ERRORS as error:
                 log.warning("redis: the deliverer looks every second", error=repr(error))
+            finally:
+                self._subscription = None
             await asyncio.sleep(LOOK)
 
     async def _rung_within(self, seconds: float) -> None:

@@ -67,12 +67,18 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         # A copy: redirects are relative to the URL of the original.
         pinned = httpx.Request(
             method=request.method,
-            url=request.url.copy_with(host=str(address)),
+            url=_at(request.url, address),
             headers=request.headers,  # with Host, which the client has set
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": host},
         )
         return await self._transport.handle_async_request(pinned)
+
+
+@functools.lru_cache(maxsize=1000)
+def _at(url: httpx.URL, address: Address) -> httpx.URL:
+    """The URL with the address in place of the host."""
+    return url.copy_with(host=str(address))
 
 
 @functools.cache

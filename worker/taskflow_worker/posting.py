@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -53,14 +54,10 @@ class Endpoint:
             json.loads(box.open(delivery["headers"], webhook_id, "headers")) if delivery["headers"] else {}
         )
         self._timeout: float = delivery["request_timeout"]
-        # More connections than requests at once: those that are being closed do not hold up the next.
-        most = 2 * delivery["max_concurrency"]
-        limits = httpx.Limits(
-            max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEP_ALIVE
-        )
-        self._transport = CheckedTransport(
-            allow_private=settings.http_allow_private, allow=settings.http_allow_networks, limits=limits
-        )
+        self._settings = settings
+        # One connection each, taken by the request that is under way: a pool of many looks at each of them
+        # several times a request. The last used is taken first, so that those that are too many grow old.
+        self._idle: deque[tuple[float, CheckedTransport]] = deque()
 
     async def post(self, delivery: Row, body: bytes) -> Sent:
         """Send one delivery. Never raises but for its own cancellation."""
@@ -103,7 +100,21 @@ class Endpoint:
 
     async def _exchange(self, body: bytes, own: dict[str, str], answer: _Answer) -> None:
         request = httpx.Request("POST", self._url, headers=self._own_headers | own, content=body)
-        response = await self._transport.handle_async_request(request)
+        transport = self._idle.pop()[1] if self._idle else self._connection()
+        try:
+            await self._exchange_over(transport, request, answer)
+        except BaseException:
+            await transport.aclose()
+            raise
+        now = time.monotonic()
+        self._idle.append((now, transport))
+        while self._idle[0][0] < now - KEEP_ALIVE:
+            await self._idle.popleft()[1].aclose()
+
+    async def _exchange_over(
+        self, transport: CheckedTransport, request: httpx.Request, answer: _Answer
+    ) -> None:
+        response = await transport.handle_async_request(request)
         try:
             answer.status = response.status_code
             answer.headers, cut = _kept_headers(response.headers)
@@ -129,8 +140,17 @@ class Endpoint:
                 answer.body, answer.truncated = answer.body[:KEPT_BODY], True
                 return
 
+    def _connection(self) -> CheckedTransport:
+        return CheckedTransport(
+            allow_private=self._settings.http_allow_private,
+            allow=self._settings.http_allow_networks,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE),
+        )
+
     async def close(self) -> None:
-        await self._transport.aclose()
+        """Hang up, once nothing is under way."""
+        while self._idle:
+            await self._idle.pop()[1].aclose()
 
 
 def _judged(status: int) -> tuple[DeliveryOutcome, str]:
