@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import redis.asyncio as redis
@@ -37,8 +37,7 @@ MAX_ATTEMPT = 2**31 - 1
 WAKE_TOKENS = 32
 
 
-@dataclass(frozen=True, order=True)
-class Lane:
+class Lane(NamedTuple):
     """One arq queue: a named queue and a priority."""
 
     queue: str
@@ -60,8 +59,7 @@ def lanes(queues: Sequence[str], priorities: Sequence[str]) -> list[Lane]:
     return [Lane(queue, priority) for priority in ordered for queue in queues]
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(NamedTuple):
     """A task that may be due: run attempt `attempt + 1` at `due_ms` (Unix time) or later."""
 
     lane: Lane

@@ -23,7 +23,8 @@ def validate(message: Message) -> None:
     except ValidationError as error:
         fields = [_field_error(violation) for violation in error.violations]
         raise _invalid(fields) from None
-    if fields := list(_unstorable(message)):
+    # A message without a zero byte has no text with one.
+    if b"\0" in message.SerializeToString() and (fields := list(_unstorable(message))):
         raise _invalid(fields)
 
 

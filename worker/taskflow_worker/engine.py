@@ -18,6 +18,7 @@ from arq.worker import Worker, func
 
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
+from taskflow_core.batching import linger_after
 from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
 from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.admit import claim_limited
@@ -137,13 +138,15 @@ class TaskWorker(Worker):
             await self._changed_within(REDIS_PAUSE)
             return
         if claimed.taken:
-            if len(claimed.taken) == free:
+            is_full = len(claimed.taken) == free
+            if is_full:
                 await self._pass_on(claimed.taken[-1][0])
             await self._start(claimed.taken)
-        elif claimed.next_due_ms is None:
-            await self._changed_within(FALLBACK)
-        else:
-            await self._changed_within(min(FALLBACK, claimed.next_due_ms / 1000))
+            if is_full:
+                return
+            await linger_after(len(claimed.taken))
+        until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
+        await self._changed_within(min(FALLBACK, until_next))
 
     async def _pass_on(self, lane: Lane) -> None:
         """Wake another worker: there may be more than fits here."""

@@ -104,6 +104,8 @@ SELECT {columns("t")} FROM tasks t WHERE t.tenant_id = $2 AND t.unique_key = $4
 
 Numbered = tuple[UUID, NewTask]
 
+BLANK: dict[str, Any] = dict.fromkeys(COLUMNS)
+
 
 class TaskCreation:
     """Submits tasks; those that arrive together share one INSERT and one commit."""
@@ -111,7 +113,7 @@ class TaskCreation:
     def __init__(self, database: Database, announcer: Announcer) -> None:
         self._database = database
         self._announcer = announcer
-        self._batcher: Batcher[Numbered, Row] = Batcher(self._create_each, writers=1)
+        self._batcher: Batcher[Numbered, Row] = Batcher(self._create_each)
 
     async def create(self, task: NewTask) -> Row:
         """Store one task and return its row; an earlier row if `request_id` or `unique_key` says so.
@@ -252,8 +254,8 @@ def _repeated(holder: Row, task: NewTask) -> Row | TaskFlowError:
 
 def _row(task_id: UUID, task: NewTask, stored: Row) -> Row:
     """The whole row, without reading it back."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {
+    row = {
+        **BLANK,
         "id": task_id,
         "tenant_id": task.tenant_id,
         "name": task.name,

@@ -63,7 +63,7 @@ class TaskReporting:
     def __init__(self, database: Database, announcer: Announcer) -> None:
         self._database = database
         self._announcer = announcer
-        self._batcher: Batcher[Reports, None] = Batcher(self._write, writers=1)
+        self._batcher: Batcher[Reports, None] = Batcher(self._write)
 
     async def report(self, reports: Reports) -> None:
         """Write the lines, unless the attempt has ended meanwhile."""

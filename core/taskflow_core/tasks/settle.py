@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from taskflow_core.announce import Announcement, Announcer
@@ -15,8 +14,7 @@ from taskflow_core.queues.rooms import GUARDED, QueueKey
 from taskflow_core.tasks.rows import Row, hint_if_near
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """How an attempt ended, as its worker saw it.
 
     A task that was asked to stop becomes CANCELLED instead of RETRYING, FAILED or QUEUED; a result stands.
@@ -110,7 +108,7 @@ class TaskSettlement:
         self._database = database
         self._announcer = announcer
         self._held = held
-        self._batcher: Batcher[Settlement, bool] = Batcher(self._settle, writers=1)
+        self._batcher: Batcher[Settlement, bool] = Batcher(self._settle)
 
     async def settle(self, settlement: Settlement) -> bool:
         """Write the end of an attempt; False if the attempt was no longer the worker's to end.
