@@ -1,5 +1,6 @@
 """taskflow.v1.WebhookService: unpack, call core, pack."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from google.protobuf.empty_pb2 import Empty
@@ -7,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from taskflow_core.app import App
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.tasks.rows import Row
+from taskflow_core.webhooks.envelope import body_of
 from taskflow_proto.v1 import webhook_pb2, webhook_service_pb2, webhook_service_pb2_grpc
 from taskflow_server import pack, unpack
 from taskflow_server.auth import current_principal
@@ -24,6 +26,7 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         self._deliveries = app.webhooks.deliveries
         self._redelivery = app.webhooks.redelivery
         self._trial = app.webhooks.trial
+        self._envelopes = app.webhooks.envelopes
 
     async def CreateWebhook(
         self, request: webhook_service_pb2.CreateWebhookRequest, context: Context
@@ -124,8 +127,7 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         )
         response = webhook_service_pb2.ListDeliveriesResponse(next_page_token=page.next_page_token)
         if request.view == webhook_pb2.Delivery.FULL:
-            attempts = await self._deliveries.attempts([row["id"] for row in page.rows])
-            response.deliveries.extend(pack.delivery(row, attempts[row["id"]]) for row in page.rows)
+            response.deliveries.extend(await self._whole(page.rows))
         else:
             response.deliveries.extend(map(pack.delivery, page.rows))
         return response
@@ -159,5 +161,11 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         )
 
     async def _full(self, row: Row) -> webhook_pb2.Delivery:
-        attempts = await self._deliveries.attempts([row["id"]])
-        return pack.delivery(row, attempts[row["id"]])
+        [delivery] = await self._whole([row])
+        return delivery
+
+    async def _whole(self, rows: Sequence[Row]) -> list[webhook_pb2.Delivery]:
+        attempts = await self._deliveries.attempts([row["id"] for row in rows])
+        return [
+            pack.whole_delivery(row, body_of(self._envelopes.event(row)), attempts[row["id"]]) for row in rows
+        ]

@@ -133,6 +133,7 @@ async def test_the_body_is_the_event_of_the_contract(app: App, settings: Setting
         (request,) = await until_requests(site, 1)
     event = json_format.Parse(request.body, webhook_pb2.WebhookEvent())
     assert (event.type, event.version, event.tenant, event.sequence) == ("task.success", 1, "default", 3)
+    assert event.resume_token
     told = event.data.task
     assert (told.id, list(told.tags), told.attempt) == (str(task["id"]), ["a", "b"], 1)
     assert (told.attempt_timeout.ToMilliseconds(), told.retry_policy.initial_backoff.ToMilliseconds()) == (

@@ -20,7 +20,7 @@ from taskflow_core.states import DeliveryOutcome
 from taskflow_core.tasks.rows import Row
 from taskflow_core.webhooks.claim import Look
 from taskflow_core.webhooks.conditions import holds
-from taskflow_core.webhooks.envelope import body_of, event_of
+from taskflow_core.webhooks.envelope import body_of
 from taskflow_core.webhooks.secrets import SecretUnreadable
 from taskflow_core.webhooks.settle import Sent
 from taskflow_core.webhooks.wake import WEBHOOKS_CHANNEL
@@ -104,7 +104,7 @@ class Deliverer:
     def _send_all(self, claimed: Sequence[Row]) -> None:
         refused = []
         for delivery in claimed:
-            event = event_of(delivery)
+            event = self._webhooks.envelopes.event(delivery)
             if not delivery["test"] and not holds(delivery["condition"], event):
                 refused.append(delivery)
                 continue

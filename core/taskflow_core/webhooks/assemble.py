@@ -8,6 +8,7 @@ from taskflow_core.paging import PageTokens
 from taskflow_core.queue import Queue
 from taskflow_core.settings import Settings
 from taskflow_core.webhooks.claim import DeliveryClaims
+from taskflow_core.webhooks.envelope import Envelopes
 from taskflow_core.webhooks.read import DeliveryReader
 from taskflow_core.webhooks.redeliver import Redelivery
 from taskflow_core.webhooks.retention import DeliveryRetention
@@ -28,6 +29,7 @@ class WebhookParts:
     claims: DeliveryClaims
     settlement: DeliverySettlement
     retention: DeliveryRetention
+    envelopes: Envelopes
     box: SecretBox
 
 
@@ -46,5 +48,6 @@ def assemble_webhooks(
         claims=DeliveryClaims(database, lease_grace=settings.delivery_lease_grace),
         settlement=DeliverySettlement(database, random.Random()),  # noqa: S311 - jitter
         retention=DeliveryRetention(database, seconds=settings.delivery_retention_seconds),
+        envelopes=Envelopes(tokens),
         box=box,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from taskflow_core.paging import PageTokens
 from taskflow_core.tasks.rows import Row
 
 VERSION = 1
@@ -17,21 +18,34 @@ VERSION = 1
 Fields = Mapping[str, Any]
 
 
-def event_of(delivery: Row, resume_token: str = "") -> dict[str, Any]:
-    """The event, named as in the contract."""
-    data: Fields = delivery["data"]
-    event = {
-        "type": delivery["event_type"],
-        "timestamp": _time(delivery["event_time"]),
-        "version": VERSION,
-        "tenant": delivery["tenant_id"],
-        "sequence": delivery["sequence"],
-        "resume_token": resume_token,
-        "data": {kind: KINDS[kind](data[kind]) for kind in KINDS if kind in data},
-    }
-    if delivery["test"]:
-        event["data"]["test"] = True
-    return event
+class Envelopes:
+    """Makes events of deliveries. `tokens` signs where a watch of the tenant goes on after an event."""
+
+    def __init__(self, tokens: PageTokens) -> None:
+        self._tokens = tokens
+
+    def event(self, delivery: Row) -> dict[str, Any]:
+        """The event, named as in the contract."""
+        data: Fields = delivery["data"]
+        event = {
+            "type": delivery["event_type"],
+            "timestamp": _time(delivery["event_time"]),
+            "version": VERSION,
+            "tenant": delivery["tenant_id"],
+            "sequence": delivery["sequence"],
+            "data": {kind: KINDS[kind](data[kind]) for kind in KINDS if kind in data},
+        }
+        if delivery["task_id"] is not None:
+            event["resume_token"] = self._resume_token(delivery)
+        if delivery["test"]:
+            event["data"]["test"] = True
+        return event
+
+    def _resume_token(self, delivery: Row) -> str:
+        """As WatchTasks gives it out: the place of the event in the log of all tasks."""
+        xid = int(delivery["event_xid"])
+        place = [xid, xid, delivery["task_id"], delivery["sequence"], delivery["event_time"]]
+        return self._tokens.encode(place, {"watch all": delivery["tenant_id"]})
 
 
 def body_of(event: Fields) -> bytes:

@@ -4,7 +4,7 @@ from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
 from taskflow_server.pack.values import timestamp
-from taskflow_server.pack.webhooks import delivery, webhook, webhook_with_secret
+from taskflow_server.pack.webhooks import delivery, webhook, webhook_with_secret, whole_delivery
 
 __all__ = [
     "attempt",
@@ -20,5 +20,6 @@ __all__ = [
     "watch_message",
     "webhook",
     "webhook_with_secret",
+    "whole_delivery",
     "with_result",
 ]

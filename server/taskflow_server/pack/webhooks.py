@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from taskflow_core.tasks.rows import Row
 from taskflow_core.webhooks.checks import MASK
-from taskflow_core.webhooks.envelope import body_of, event_of
 from taskflow_core.webhooks.subscriptions import WithSecret, etag_of
 from taskflow_proto.v1 import webhook_pb2
 from taskflow_server.pack.values import duration, id_text, retry_policy, timestamp
@@ -50,9 +49,9 @@ def webhook_with_secret(made: WithSecret) -> webhook_pb2.Webhook:
     return message
 
 
-def delivery(row: Row, attempts: Sequence[Row] | None = None) -> webhook_pb2.Delivery:
-    """A delivery; with its attempts it is FULL."""
-    message = Delivery(
+def delivery(row: Row) -> webhook_pb2.Delivery:
+    """A delivery, without body and attempts."""
+    return Delivery(
         id=str(row["id"]),
         webhook_id=str(row["webhook_id"]),
         event_type=row["event_type"],
@@ -70,11 +69,15 @@ def delivery(row: Row, attempts: Sequence[Row] | None = None) -> webhook_pb2.Del
         end_time=timestamp(row["ended_at"]),
         next_attempt_time=timestamp(row["due_at"]) if row["status"] == "RETRYING" else None,
     )
-    if attempts is not None:
-        message.body_json = body_of(event_of(row)).decode()
-        message.attempts.extend(_attempt(attempt) for attempt in attempts)
-        if row["status"] == "SENDING":
-            message.attempts.add(attempt=row["attempt"], start_time=timestamp(row["started_at"]))
+
+
+def whole_delivery(row: Row, body: bytes, attempts: Sequence[Row]) -> webhook_pb2.Delivery:
+    """A delivery with everything."""
+    message = delivery(row)
+    message.body_json = body.decode()
+    message.attempts.extend(_attempt(attempt) for attempt in attempts)
+    if row["status"] == "SENDING":
+        message.attempts.add(attempt=row["attempt"], start_time=timestamp(row["started_at"]))
     return message
 
 
