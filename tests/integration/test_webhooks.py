@@ -335,3 +335,28 @@ async def test_other_events_are_planned_by_a_function(app: App, settings: Settin
     assert event_in(site.requests[0])["data"] == {
         "webhook": dict.fromkeys(("id", "name", "description", "url", "event_types", "status", "note"), "x")
     }
+
+
+async def test_statistics_count_deliveries_and_attempts_by_webhook(app: App, settings: Settings, site: Site):
+    retried = {"max_attempts": 2, "initial_backoff": 0.0}
+    good = await subscribe(app, site.url("/good"), "task.created")
+    bad = await subscribe(app, site.url("/bad"), "task.created", retry_policy=retried)
+    site.answer = lambda request: response(b"", "200 OK" if request.target == "/good" else "500 No")
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    await app.creation.create_all([new_task() for _ in range(3)])
+    async with delivering(settings):
+        await until_deliveries(app, *["SUCCEEDED"] * 3, webhook=good.row)
+        await until_deliveries(app, *["FAILED"] * 3, webhook=bad.row)
+    end = datetime.now(UTC) + timedelta(minutes=1)
+    figures = await app.webhooks.statistics.read(TENANT, start, end)
+    names = ("planned", "succeeded", "failed", "cancelled", "pending", "attempts", "failed_attempts")
+    assert [figures.total[name] for name in names] == [6, 3, 3, 0, 0, 9, 6]
+    by_webhook = {row["webhook_id"]: [row[name] for name in names] for row in figures.by_webhook}
+    assert by_webhook[good.row["id"]] == [3, 3, 0, 0, 0, 3, 0]
+    assert by_webhook[bad.row["id"]] == [3, 0, 3, 0, 0, 6, 6]
+    assert (figures.current["total"], figures.current["enabled"]) == (2, 2)
+    assert 0 < figures.total["latency_percentiles"][0] <= figures.total["latency_max"] < 5
+    one = await app.webhooks.statistics.read(TENANT, start, end, good.row["id"])
+    assert (one.total["planned"], len(one.by_webhook)) == (3, 1)
+    nothing = await app.webhooks.statistics.read("elsewhere", start, end)
+    assert (nothing.total["planned"], nothing.total["attempts"], nothing.by_webhook) == (0, 0, [])

@@ -14,6 +14,7 @@ from taskflow_core.webhooks.redeliver import Redelivery
 from taskflow_core.webhooks.retention import DeliveryRetention
 from taskflow_core.webhooks.secrets import SecretBox
 from taskflow_core.webhooks.settle import DeliverySettlement
+from taskflow_core.webhooks.statistics import WebhookStatistics
 from taskflow_core.webhooks.subscriptions import Webhooks
 from taskflow_core.webhooks.trial import WebhookTrial
 
@@ -29,6 +30,7 @@ class WebhookParts:
     claims: DeliveryClaims
     settlement: DeliverySettlement
     retention: DeliveryRetention
+    statistics: WebhookStatistics
     envelopes: Envelopes
     box: SecretBox
 
@@ -48,6 +50,7 @@ def assemble_webhooks(
         claims=DeliveryClaims(database, lease_grace=settings.delivery_lease_grace),
         settlement=DeliverySettlement(database, random.Random()),  # noqa: S311 - jitter
         retention=DeliveryRetention(database, seconds=settings.delivery_retention_seconds),
+        statistics=WebhookStatistics(database),
         envelopes=Envelopes(tokens),
         box=box,
     )
