@@ -288,6 +288,9 @@ async def test_a_failed_delivery_is_repeated_with_the_same_id_and_body(
     ]
     assert attempts[0]["response_body"] == "oops \ufffd"
     assert attempts[2]["remote_address"] == f"127.0.0.1:{site.port}"
+    (webhook,) = await app.database.pool.fetch("SELECT * FROM webhooks")
+    assert (webhook["consecutive_failures"], webhook["failing_since"]) == (0, None)
+    assert webhook["last_success_at"] > delivery["created_at"]
 
 
 async def test_after_the_last_attempt_a_delivery_has_failed(app: App, settings: Settings, site: Site):
@@ -443,6 +446,29 @@ async def test_an_address_inside_is_refused_when_it_is_connected_to(app: App, se
     (attempt,) = await attempts_of(app, delivery)
     assert attempt["outcome"] == "ADDRESS_REFUSED"
     assert site.requests == []
+
+
+async def test_the_first_success_is_noted(app: App, settings: Settings, site: Site):
+    await subscribe(app, site.url(), "task.created")
+    await app.creation.create(new_task())
+    async with delivering(settings):
+        await until_deliveries(app, "SUCCEEDED")
+    assert await app.database.pool.fetchval("SELECT last_success_at FROM webhooks") is not None
+
+
+async def test_a_delivery_that_cannot_be_told_holds_up_no_other(app: App, settings: Settings, site: Site):
+    await subscribe(app, site.url(), "task.created", retry_policy={"max_attempts": 1})
+    await app.creation.create_all([new_task(), new_task()])
+    await app.database.pool.execute(
+        "UPDATE webhook_deliveries SET data = '{\"task\": {}}' WHERE id = (SELECT min(id::text)::uuid FROM webhook_deliveries)"
+    )
+    async with delivering(settings):
+        await until_deliveries(app, "SENDING", "SUCCEEDED")
+        await app.database.pool.execute(
+            "UPDATE webhook_deliveries SET lease_until = now() WHERE status = 'SENDING'"
+        )
+        await until_deliveries(app, "FAILED", "SUCCEEDED")
+    assert len(site.requests) == 1
 
 
 # What workers do

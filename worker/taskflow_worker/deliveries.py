@@ -85,7 +85,7 @@ class Deliverer:
         except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
             log.warning("the deliverer looks again", error=repr(error))
             return 0, LOOK
-        self._send_all(claimed)
+        await self._send_all(claimed)
         await self._close_idle()
         longest = LOOK if look.any_enabled else LOOK_IDLE
         return len(claimed), longest if look.next_due is None else min(longest, look.next_due)
@@ -101,14 +101,23 @@ class Deliverer:
             return tests
         return tests + await claims.claim(look.due, free)
 
-    def _send_all(self, claimed: Sequence[Row]) -> None:
+    async def _send_all(self, claimed: Sequence[Row]) -> None:
         refused = []
         for delivery in claimed:
-            event = self._webhooks.envelopes.event(delivery)
-            if not delivery["test"] and not holds(delivery["condition"], event):
-                refused.append(delivery)
+            try:
+                event = self._webhooks.envelopes.event(delivery)
+                is_wanted = delivery["test"] or holds(delivery["condition"], event)
+            except Exception:
+                # One that cannot be told must not end the worker: its lease runs out until no attempt is left.
+                log.exception("a delivery has no event", delivery_id=str(delivery["id"]))
                 continue
-            self._keep(self._send(delivery, body_of(event)))
+            if is_wanted:
+                self._keep(self._send(delivery, body_of(event)))
+            else:
+                refused.append(delivery)
+            if delivery["condition"]:
+                # Conditions of callers may take long in sum; heartbeats must not wait for all of them.
+                await asyncio.sleep(0)
         if refused:
             self._keep(self._drop(refused))
 

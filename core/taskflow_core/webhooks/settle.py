@@ -66,7 +66,8 @@ WITH told AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::bool[]) AS told (id, failures, succeeded)
 ), locked AS MATERIALIZED (
   SELECT w.id FROM webhooks w JOIN told ON told.id = w.id
-  WHERE NOT (told.succeeded AND w.consecutive_failures = 0 AND w.last_success_at > now() - interval '1 second')
+  WHERE NOT (told.succeeded AND w.consecutive_failures = 0
+    AND coalesce(w.last_success_at > now() - interval '1 second', false))
   ORDER BY w.id FOR UPDATE OF w
 )
 UPDATE webhooks w SET
