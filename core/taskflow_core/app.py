@@ -33,6 +33,7 @@ from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
 from taskflow_core.tasks.watch_all import TenantWatch
+from taskflow_core.webhooks.assemble import WebhookParts, assemble_webhooks
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class App:
     sweep: Sweep
     retention: Retention
     stats: Statistics
+    webhooks: WebhookParts
 
 
 @asynccontextmanager
@@ -78,6 +80,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
+            await app.webhooks.settlement.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -179,4 +182,5 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             ),
         ),
         stats=stats,
+        webhooks=assemble_webhooks(settings, database, queue, page_tokens),
     )

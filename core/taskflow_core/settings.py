@@ -56,7 +56,8 @@ class Settings(BaseSettings):
     secret_key: str = Field(
         default="",
         repr=False,
-        description="signs page tokens, the same in every server; default: made from database_url",
+        description="signs page tokens and encrypts secrets of webhooks, the same in every process; default: made"
+        " from database_url, whose change then makes the secrets unreadable",
     )
 
     # Limits
@@ -88,6 +89,20 @@ class Settings(BaseSettings):
     )
     retention_interval: float = Field(default=60, gt=0, description="seconds between two clean-ups")
 
+    # Webhooks; where they may go is said below, by http_allow_private and http_allow_networks
+    webhook_allow_http: bool = Field(
+        default=False, description="allow http, not only https, URLs of webhooks"
+    )
+    webhook_slots: int = Field(
+        default=200, ge=1, description="requests to webhooks at once, per worker process"
+    )
+    delivery_lease_grace: float = Field(
+        default=15,
+        gt=0,
+        description="seconds over its timeout after which an unsettled request counts as lost",
+    )
+    delivery_retention_seconds: float = Field(default=30 * DAY, gt=0, description="that a delivery is kept")
+
     # Built-in handlers
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=25, ge=1, le=65535)
@@ -96,9 +111,10 @@ class Settings(BaseSettings):
     smtp_start_tls: bool | None = Field(default=None, description="None: if the server offers it")
     email_from: str = "taskflow@localhost"
     http_allow_private: bool = Field(
-        default=False, description="let http_request reach loopback, private and link-local addresses"
+        default=False,
+        description="let http_request and webhooks reach loopback, private and link-local addresses",
     )
     http_allow_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
-        default=(), description='what http_request may reach all the same, as JSON: ["10.2.0.0/16"]'
+        default=(), description='what they may reach all the same, as JSON: ["10.2.0.0/16"]'
     )
     http_max_response_bytes: int = Field(default=MIB, ge=1, description="body of an http_request answer")

@@ -59,9 +59,12 @@ async def _sweep(app: App) -> None:
 async def _delete_old(app: App) -> None:
     try:
         deleted = await app.retention.run()
+        deliveries = await app.webhooks.retention.run()
     except CONNECTION_ERRORS as error:
         log.warning("retention failed, the next run follows", error=repr(error))
         return
+    if deliveries:
+        deleted["deliveries"] = deliveries
     if deleted:
         log.info("deleted what was old", **deleted)
 

@@ -17,6 +17,7 @@ PARTS = {
     "server": ("server", "Answer gRPC calls."),
     "stats": ("", "Tell how much work there is, how fast it goes and how it ends."),
     "task": ("", "Submit, read, steer and watch tasks."),
+    "webhook": ("", "Tell addresses of events."),
     "worker": ("worker", "Run tasks."),
 }
 

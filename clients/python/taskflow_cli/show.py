@@ -13,7 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from taskflow_client import Queue, Task, TaskAttempt, TaskEvent, TaskType, TaskTypeLimit
+from taskflow_client import (
+    Delivery,
+    DeliveryAttempt,
+    Queue,
+    Task,
+    TaskAttempt,
+    TaskEvent,
+    TaskType,
+    TaskTypeLimit,
+    Webhook,
+)
 
 COLOURS = {
     "SUCCEEDED": "green",
@@ -23,6 +33,9 @@ COLOURS = {
     "RETRYING": "yellow",
     "LOST": "red",
     "PAUSED": "yellow",
+    "DISABLED": "yellow",
+    "FAILING": "bold red",
+    "GONE": "magenta",
 }
 CELL = 60  # characters
 
@@ -133,6 +146,57 @@ def print_queues(queues: Iterable[Queue]) -> None:
 def _limits(of: Queue | TaskTypeLimit) -> str:
     parts = [f"{of.max_concurrency} at once"] if of.max_concurrency else []
     return " and ".join([*parts, f"{of.max_rate:g}/s"] if of.max_rate else parts)
+
+
+def print_webhooks(webhooks: Iterable[Webhook]) -> None:
+    table = table_of("id", "name", "status", "url", "events", "failures", "note")
+    for webhook in webhooks:
+        table.add_row(
+            webhook.id,
+            _short(webhook.name),
+            coloured(Webhook.Status.Name(webhook.status)),
+            escape(webhook.url),
+            ", ".join(webhook.event_types),
+            str(webhook.consecutive_failures or ""),
+            _short(webhook.note),
+        )
+    print_table(table)
+
+
+def print_deliveries(deliveries: Iterable[Delivery]) -> None:
+    table = table_of("id", "event", "#", "time", "status", "attempt", "answer", "error")
+    for delivery in deliveries:
+        table.add_row(
+            delivery.id,
+            delivery.event_type,
+            str(delivery.sequence or ""),
+            local(delivery.event_time),
+            coloured(Delivery.Status.Name(delivery.status)),
+            str(delivery.attempt),
+            str(delivery.response_status or ""),
+            _short(delivery.error),
+        )
+    print_table(table)
+
+
+def print_delivery(delivery: Delivery) -> None:
+    """A delivery, what was sent, and each answer."""
+    print_deliveries([delivery])
+    table = table_of("attempt", "outcome", "to", "started", "took", "answer", "body")
+    for attempt in delivery.attempts:
+        outcome = DeliveryAttempt.Outcome.Name(attempt.outcome) if attempt.outcome else ""
+        table.add_row(
+            str(attempt.attempt),
+            coloured(outcome),
+            attempt.remote_address,
+            local(attempt.start_time),
+            f"{attempt.latency.ToTimedelta().total_seconds():.3f} s" if attempt.HasField("latency") else "",
+            str(attempt.response_status or ""),
+            _short(attempt.response_body or attempt.error),
+        )
+    print_table(table)
+    if delivery.body_json:
+        console.print(escape(delivery.body_json), soft_wrap=True)
 
 
 def coloured(word: str) -> str:

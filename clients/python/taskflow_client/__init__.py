@@ -24,7 +24,9 @@ from taskflow_client.errors import (
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.stats import Stats
+from taskflow_client.verification import WebhookInvalid, verify_webhook
 from taskflow_client.watching import Event, Finished, Snapshot, SnapshotEnd, TenantUpdate, Update
+from taskflow_client.webhooks import Webhooks
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.stats_pb2 import (
     DurationStats,
@@ -35,12 +37,15 @@ from taskflow_proto.v1.stats_pb2 import (
     TaskStats,
 )
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
+from taskflow_proto.v1.webhook_pb2 import Delivery, DeliveryAttempt, Webhook, WebhookEvent
 
 __all__ = [
     "Aborted",
     "AlreadyExists",
     "ApiError",
     "DeadlineExceeded",
+    "Delivery",
+    "DeliveryAttempt",
     "DurationStats",
     "Event",
     "FailedPrecondition",
@@ -81,4 +86,9 @@ __all__ = [
     "Unimplemented",
     "UniqueKey",
     "Update",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookInvalid",
+    "Webhooks",
+    "verify_webhook",
 ]

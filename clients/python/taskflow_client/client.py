@@ -17,6 +17,7 @@ from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.stats import Stats
 from taskflow_client.watching import TenantUpdate, Update, follow, tenant_update, update
+from taskflow_client.webhooks import Webhooks
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
@@ -73,6 +74,7 @@ class TaskFlow:
         self._timeout = timeout
         self._patience = patience
         self.queues = Queues(self._channel, self._call)
+        self.webhooks = Webhooks(self._channel, self._call)
         self.stats = Stats(self._channel, self._call, self._metadata, lambda: Backoff(patience))
 
     async def __aenter__(self) -> Self:

@@ -8,6 +8,7 @@ from taskflow_core.models.base import Base
 from taskflow_core.models.queue import Queue
 from taskflow_core.models.stats import StatsCursor, TaskCount, TaskStats
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
+from taskflow_core.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
 from taskflow_core.models.worker import TaskType, WorkerSession
 
 __all__ = [
@@ -23,5 +24,8 @@ __all__ = [
     "TaskResult",
     "TaskStats",
     "TaskType",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
     "WorkerSession",
 ]
