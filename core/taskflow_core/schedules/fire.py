@@ -244,18 +244,22 @@ class Firing:
         schedule, now = ledger.schedule, ledger.now
         timing = self.timings.of(schedule)
         since: datetime = schedule["next_fire_at"]
-        times = timing.between(since - timedelta.resolution, now, limit + 1)
-        more = len(times) > limit
+        times: list[datetime] = []
+        time: datetime | None = since
+        while time is not None and time <= now and len(times) < limit:
+            times.append(time)
+            time = timing.next_after(time)
+        more = time is not None and time <= now
         policy = schedule["catch_up_policy"]
         if schedule["schedule_type"] == ScheduleType.ONE_TIME and since < schedule["updated_at"]:
             # It was asked for when its time had passed.
             policy = CatchUpPolicy.ALL
         window = timedelta(seconds=schedule["catch_up_window"])
-        due = catch_up(times[:limit], now, window, policy, more=more)
+        due = catch_up(times, now, window, policy, more=more)
         ledger.come_due(
-            [time for time in due if time.time not in taken], _start_time(schedule, timing.jitter)
+            [one for one in due if one.time not in taken], _start_time(schedule, timing.jitter)
         )
-        ledger.expect(times[limit] if more else timing.next_after(now))
+        ledger.expect(time)
 
     def _task_of(self, schedule: Row, fire: Fire) -> NewTask:
         return task_of(schedule, fire, self._max_payload_bytes)
