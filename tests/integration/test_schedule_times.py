@@ -297,3 +297,57 @@ async def test_the_task_of_a_fire_has_what_the_schedule_says(app: App, schedules
     assert (task["retry_policy"], task["attempt_timeout"]) == ({"max_attempts": 7}, 12.0)
     assert (task["payload"], task["payload_form"]) == ('{"a": 1.0}', "JSON")
     assert task["expire_at"] == clock.now + HOUR
+
+
+async def test_a_clock_that_is_set_on_and_back_by_an_hour_fires_each_time_once(
+    schedules: Schedules, clock: SetClock
+):
+    schedule = await create(schedules, overlap_policy="ALLOW_ALL")
+    clock.advance(MINUTE)
+    await schedules.firing.fire_due()
+    for shift in (HOUR, -HOUR, -HOUR, HOUR):
+        clock.advance(shift)
+        await schedules.firing.fire_due()
+    while clock.now < START + 90 * MINUTE:
+        clock.advance(MINUTE)
+        await schedules.firing.fire_due()
+    times = [fire["fire_time"] for fire in await fires_of(schedules, schedule)]
+    assert times == [START + n * MINUTE for n in range(1, 91)]
+    assert await outcomes_of(schedules, schedule) == ["FIRED"] * 90
+
+
+async def test_what_a_backfill_lets_wait_goes_on_while_the_schedule_is_paused(
+    app: App, schedules: Schedules, clock: SetClock
+):
+    schedule = await create(schedules, overlap_policy="BUFFER_ALL")
+    clock.advance(2 * MINUTE)
+    await schedules.firing.fire_due()
+    await schedules.steering.pause(TENANT, schedule["id"], "")
+    await schedules.requests.backfill(TENANT, schedule["id"], START - MINUTE, START)
+    for _ in range(3):
+        await app.database.pool.execute("UPDATE tasks SET status = 'SUCCEEDED', finished_at = now()")
+        await schedules.firing.follow_up()
+    fires = await fires_of(schedules, schedule)
+    assert [(fire["trigger"], fire["outcome"]) for fire in fires] == [
+        ("BACKFILL", "FIRED"),
+        ("CATCH_UP", "FIRED"),
+        ("TIME", "BUFFERED"),
+    ]
+
+
+async def test_at_most_a_thousand_fires_wait_and_the_next_is_dropped(schedules: Schedules, clock: SetClock):
+    schedule = await create(schedules, overlap_policy="BUFFER_ALL")
+    clock.advance(1003 * MINUTE)
+    await schedules.firing.fire_due()
+    counts = await again(schedules, schedule)
+    assert (counts["fired"], counts["buffered"], counts["dropped"]) == (1, 1000, 2)
+
+
+async def test_old_fires_are_deleted_and_open_ones_are_kept(app: App, schedules: Schedules, clock: SetClock):
+    schedule = await create(schedules, overlap_policy="SKIP")
+    clock.advance(3 * MINUTE)
+    await schedules.firing.fire_due()
+    assert await outcomes_of(schedules, schedule) == ["FIRED", "SKIPPED", "SKIPPED"]
+    # As the database has it, the clock of this test is months behind.
+    assert await app.retention.run() == {"fires": 2}
+    assert await outcomes_of(schedules, schedule) == ["FIRED"]

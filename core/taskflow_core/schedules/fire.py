@@ -256,9 +256,7 @@ class Firing:
             policy = CatchUpPolicy.ALL
         window = timedelta(seconds=schedule["catch_up_window"])
         due = catch_up(times, now, window, policy, more=more)
-        ledger.come_due(
-            [one for one in due if one.time not in taken], _start_time(schedule, timing.jitter)
-        )
+        ledger.come_due([one for one in due if one.time not in taken], _start_time(schedule, timing.jitter))
         ledger.expect(time)
 
     def _task_of(self, schedule: Row, fire: Fire) -> NewTask:

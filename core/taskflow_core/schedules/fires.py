@@ -119,6 +119,8 @@ async def write_fires(connection: Connection, fires: Iterable[Fire]) -> None:
         (UPDATE, [fire for fire in fires if fire.stored]),
     ):
         if some:
-            await connection.execute(
+            done = await connection.execute(
                 statement, *([getattr(fire, column) for fire in some] for column in COLUMNS)
             )
+            if not done.endswith(f" {len(some)}"):
+                raise RuntimeError(f"{len(some)} fires were to be written, but {done}")
