@@ -44,9 +44,11 @@ ORDER BY next_fire_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 LOCK = "SELECT * FROM schedules WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED"
 
 # Open fires that have something to do: their work is final; or they wait, and nothing is in their way any more;
-# or they wait for work that nobody has cancelled yet.
+# or they wait for work that nobody has cancelled yet. Tasks are found one by one, as in OPEN.
 CHANGED = """
-SELECT DISTINCT f.schedule_id FROM schedule_fires f LEFT JOIN tasks t ON t.id = f.task_id
+SELECT DISTINCT f.schedule_id FROM schedule_fires f LEFT JOIN LATERAL (
+  SELECT id, status FROM tasks WHERE id = f.task_id OFFSET 0
+) AS t ON true
 WHERE f.open AND CASE f.outcome
   WHEN 'FIRED' THEN f.task_id IS NOT NULL AND (t.id IS NULL OR t.status IN ('CANCELLED', 'FAILED', 'SUCCEEDED'))
   ELSE NOT EXISTS (
@@ -54,9 +56,10 @@ WHERE f.open AND CASE f.outcome
       AND (f.trigger IN ('BACKFILL', 'MANUAL')
         OR (SELECT status FROM schedules s WHERE s.id = f.schedule_id) <> 'PAUSED')
     OR f.overlap_policy = 'CANCEL_OTHER' AND EXISTS (
-      SELECT FROM schedule_fires r JOIN tasks w ON w.id = r.task_id
-      WHERE r.open AND r.schedule_id = f.schedule_id AND r.outcome = 'FIRED' AND w.cancel_requested_at IS NULL
-        AND w.status NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED'))
+      SELECT FROM schedule_fires r CROSS JOIN LATERAL (
+        SELECT FROM tasks WHERE id = r.task_id AND cancel_requested_at IS NULL
+          AND status NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED') OFFSET 0) AS w
+      WHERE r.open AND r.schedule_id = f.schedule_id AND r.outcome = 'FIRED')
   END
 LIMIT $1
 """

@@ -9,9 +9,12 @@ from taskflow_core.db import Connection
 from taskflow_core.states import FireOutcome, TaskStatus
 from taskflow_core.tasks.rows import Row
 
+# OFFSET 0: tasks are found one by one. The planner might think that to read all of them is cheaper.
 OPEN = """
 SELECT f.*, t.status AS task_status, t.cancel_requested_at IS NOT NULL AS cancelling
-FROM schedule_fires f LEFT JOIN tasks t ON t.id = f.task_id
+FROM schedule_fires f LEFT JOIN LATERAL (
+  SELECT status, cancel_requested_at FROM tasks WHERE id = f.task_id OFFSET 0
+) AS t ON true
 WHERE f.open AND f.schedule_id = ANY($1::uuid[])
 ORDER BY f.schedule_id, f.fire_time
 """
