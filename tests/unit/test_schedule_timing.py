@@ -1,12 +1,14 @@
 """When schedules fire: what their descriptions mean together."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from taskflow_core.errors import InvalidArgument
@@ -113,6 +115,50 @@ def test_what_a_change_of_clocks_moves_is_excluded_by_where_it_lands():
     description = {"cron_expression": "30 2 * * *", "time_zone": "Europe/Berlin"}
     night = at("2026-03-28T12:00:00")
     assert fires(1, night, **description, exclude_cron_expressions=["* 3 * * *"]) == ["03-30 00:30:00"]
+
+
+EXCLUSIONS: dict[str, Callable[[datetime], bool]] = {
+    "* 4 * * *": lambda wall: wall.hour == 4,
+    "* 0-7 * * *": lambda wall: wall.hour <= 7,
+    "1-29 * * * *": lambda wall: 1 <= wall.minute < 30,
+    "30-59 20 * * *": lambda wall: wall.hour == 20 and wall.minute >= 30,
+    "* * * * sun": lambda wall: wall.isoweekday() == 7,
+    "20 * * * * *": lambda wall: wall.second == 20,
+    "* * 2-3 * * *": lambda wall: wall.hour in {2, 3},
+}
+
+
+@settings(max_examples=50)
+@given(
+    some.sampled_from(["*/7 * * * *", "0 */3 * * *", "*/20 0,30 * * * *", "30 2,9 * * *", "* 1-4,12 * * *"])
+    | some.just(0),
+    some.sets(some.sampled_from(list(EXCLUSIONS)), max_size=3),
+    some.sets(some.sampled_from([28, 29, 30])),
+    some.sampled_from(["UTC", "Europe/Berlin", "Atlantic/Azores", "Asia/Beirut"]),
+)
+def test_exclusions_take_away_what_they_match_and_nothing_else(expression, excluded, days, zone):
+    times = (
+        {"interval": 420, "anchor_time": "2026-01-01T00:00:00Z"}
+        if expression == 0
+        else {"cron_expression": expression}
+    )
+    all_times = parse_timing({**times, "time_zone": zone})
+    left = parse_timing(
+        {
+            **times,
+            "time_zone": zone,
+            "exclude_cron_expressions": list(excluded),
+            "exclude_dates": [f"2026-03-{day}" for day in days],
+        }
+    )
+    # Clocks change in these days.
+    begin, end = at("2026-03-27T12:00:00"), at("2026-03-31T12:00:00")
+    assert left.between(begin, end, 10_000) == [
+        time
+        for time in all_times.between(begin, end, 10_000)
+        if (wall := time.astimezone(ZoneInfo(zone))).day not in days
+        and not any(EXCLUSIONS[text](wall) for text in excluded)
+    ]
 
 
 @given(
