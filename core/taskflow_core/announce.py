@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from taskflow_core.batching import LINGER
+from taskflow_core.batching import linger_after
 from taskflow_core.queue import REDIS_ERRORS, Hint, Queue
 
 log = structlog.get_logger()
@@ -54,8 +54,7 @@ class Announcer:
                 batch = self._waiting[:LIMIT]
                 del self._waiting[:LIMIT]
                 await self._send(batch)
-                if 1 < len(batch) < LIMIT:
-                    await asyncio.sleep(LINGER)
+                await linger_after(len(batch))
         finally:
             # In the same step that saw nothing waiting: what comes next starts anew.
             self._sending = None

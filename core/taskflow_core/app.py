@@ -19,6 +19,9 @@ from taskflow_core.queues.settings import QueueSettings
 from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.settings import Settings
+from taskflow_core.stats.statistics import Statistics
+from taskflow_core.tail import Tail
+from taskflow_core.tail.log import Log
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
 from taskflow_core.tasks.read import TaskReader
@@ -29,6 +32,8 @@ from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
+from taskflow_core.tasks.watch_all import TenantWatch
+from taskflow_core.webhooks.assemble import WebhookParts, assemble_webhooks
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,11 @@ class App:
     queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
+    watch_all: TenantWatch
     sweep: Sweep
     retention: Retention
+    stats: Statistics
+    webhooks: WebhookParts
 
 
 @asynccontextmanager
@@ -72,6 +80,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
+            await app.webhooks.settlement.drain()
             await app.announcer.drain()
         finally:
             await client.aclose(close_connection_pool=True)
@@ -91,19 +100,27 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
 def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
+    event_log = Log(database)
     page_tokens = PageTokens.of(settings)
+    reader = TaskReader(database, page_tokens)
     dead_letters = DeadLetterReader(database, page_tokens)
     cancellation = TaskCancellation(database, queue, announcer)
     held = HeldTasks(database, announcer)
     settlement = TaskSettlement(database, announcer, held)
     store = open_result_store(settings)
+    stats = Statistics(
+        database,
+        lease_seconds=settings.lease_seconds,
+        keep_alive=settings.keep_alive_interval,
+        max_duration=settings.max_watch_duration,
+    )
     return App(
         settings=settings,
         database=database,
         queue=queue,
         announcer=announcer,
         feed=feed,
-        reader=TaskReader(database, page_tokens),
+        reader=reader,
         dead_letters=dead_letters,
         dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
         dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
@@ -126,6 +143,17 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             page_tokens,
             keep_alive=settings.keep_alive_interval,
             max_duration=settings.max_watch_duration,
+            patience=settings.slow_reader_patience,
+        ),
+        watch_all=TenantWatch(
+            event_log,
+            Tail(event_log, feed),
+            reader,
+            page_tokens,
+            keep_alive=settings.keep_alive_interval,
+            max_duration=settings.max_watch_duration,
+            patience=settings.slow_reader_patience,
+            kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
         ),
         sweep=Sweep(
             database,
@@ -148,8 +176,11 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             database,
             announcer,
             store,
+            stats.rollup,
             RetentionLimits(
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
+        stats=stats,
+        webhooks=assemble_webhooks(settings, database, queue, page_tokens),
     )

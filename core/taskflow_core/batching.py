@@ -1,7 +1,7 @@
 """Natural batching: what arrives together is written together, and what arrives alone does not wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from taskflow_core.db import is_outage
@@ -10,7 +10,15 @@ from taskflow_core.errors import Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-LINGER = 0.005  # seconds
+# A trip costs as much as some thirty rows. After one for several, but fewer, the next waits a little (seconds).
+LINGER = 0.005
+ENOUGH = 32
+
+
+async def linger_after(size: int) -> None:
+    """Wait after a trip of so many items, if that lets more of them share the next."""
+    if 1 < size < ENOUGH:
+        await asyncio.sleep(LINGER)
 
 
 class Batcher(Generic[Item, Answer]):
@@ -21,8 +29,8 @@ class Batcher(Generic[Item, Answer]):
     halves until the items at fault stand alone, so that one bad row cannot fail its neighbours: `flush`
     must therefore do all or nothing.
 
-    After a flush of several items the next one waits for `linger` seconds: where items come in numbers, more of
-    them share a trip, and what comes alone still goes at once. An idle batcher costs nothing.
+    Where items come in numbers a flush waits a moment after the one before, so that more of them share a trip;
+    what comes alone goes at once. An idle batcher costs nothing.
     """
 
     def __init__(
@@ -31,12 +39,10 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int = 500,
         writers: int = 1,
-        linger: float = LINGER,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._idle_writers = writers
-        self._linger = linger
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -70,8 +76,7 @@ class Batcher(Generic[Item, Answer]):
                 batch = self._waiting[: self._limit]
                 del self._waiting[: self._limit]
                 await self._flush_or_split(batch)
-                if 1 < len(batch) < self._limit:
-                    await asyncio.sleep(self._linger)
+                await linger_after(len(batch))
         finally:
             # In the same step that saw nothing waiting: an item that comes next finds this writer idle.
             self._idle_writers += 1
@@ -95,3 +100,29 @@ class Batcher(Generic[Item, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Shared(Generic[Key, Answer]):
+    """Batched reads, where all who ask for the same before it is read get one answer."""
+
+    def __init__(self, read: Callable[[Sequence[Key]], Awaitable[Sequence[Answer | Exception]]]) -> None:
+        self._read = read
+        self._asked: dict[Key, asyncio.Future[Answer]] = {}
+        self._batcher: Batcher[Key, Answer] = Batcher(self._flush, writers=2)
+
+    async def get(self, key: Key) -> Answer:
+        """What a read that starts from now on says of `key`, or raises."""
+        answer = self._asked.get(key)
+        if answer is None:
+            answer = self._asked[key] = self._batcher.put(key)
+        # One who goes away does not take the answer from the others.
+        return await asyncio.shield(answer)
+
+    async def _flush(self, keys: Sequence[Key]) -> Sequence[Answer | Exception]:
+        # Who asks from here on is told what is read after this.
+        for key in keys:
+            self._asked.pop(key, None)
+        return await self._read(keys)

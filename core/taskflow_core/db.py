@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
@@ -27,12 +27,14 @@ log = structlog.get_logger()
 # A stopped process must not hold row locks for ever; a lost host must be noticed.
 SERVER_SETTINGS = {
     "timezone": "UTC",
-    "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "5s",
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+
+# Seconds for a new connection.
+CONNECT_SECONDS = 10.0
 
 # Small tables that grow: left alone, the planner chooses once, while they are empty, to read them whole for
 # ever after.
@@ -77,14 +79,18 @@ class Database:
 @asynccontextmanager
 async def open_database(settings: Settings, application: str) -> AsyncIterator[Database]:
     """Connect, and disconnect at the end. `application` shows in `pg_stat_activity`."""
-    server_settings = SERVER_SETTINGS | {"application_name": application}
+    server_settings = SERVER_SETTINGS | {
+        "application_name": application,
+        # The server gives up first, if it is there.
+        "statement_timeout": f"{int(settings.database_timeout * 900)}ms",
+    }
     engine = create_async_engine(
         sqlalchemy_url(settings.database_url),
         pool_size=2,
         max_overflow=settings.database_pool_size,
         pool_pre_ping=True,
         isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": server_settings},
+        connect_args={"server_settings": server_settings, **_patience(settings)},
     )
     try:
         async with (
@@ -105,7 +111,31 @@ def _pool(settings: Settings, server_settings: dict[str, str]) -> "asyncpg.Pool[
         server_settings=server_settings,
         reset=_keep_as_it_is,
         init=_speak_json,
+        **_patience(settings),
     )
+
+
+def _patience(settings: Settings) -> dict[str, Any]:
+    """How a connection notices a host that has vanished: it sends nothing, not even a refusal."""
+    return {
+        "timeout": min(CONNECT_SECONDS, settings.database_timeout),
+        "command_timeout": settings.database_timeout,
+        "connection_class": _Line,
+    }
+
+
+class _Line(asyncpg.Connection):
+    """A connection that is cut when nobody waits for its answer any more.
+
+    Asyncpg would ask the server to cancel, and wait for an answer before it lets go of the connection: on a line
+    that has gone silent for ever.
+    """
+
+    def _cancel_current_command(self, waiter: "asyncio.Future[None]", *_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+        # Once the caller has its error.
+        asyncio.get_running_loop().call_soon(self.terminate)
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -128,6 +158,18 @@ def is_outage(error: Exception) -> bool:
     """Whether an error says nothing about the statement: the same may work a little later."""
     # A value that the driver cannot send is an InterfaceError, too, and stays wrong.
     return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, ValueError)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether work that ended so may be tried again: an outage, or a conflict that nobody is to blame for."""
+    return is_outage(error) or isinstance(error, CONFLICT_ERRORS)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether an error says that a value cannot be stored: the same would be refused again."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return isinstance(error, ValueError)  # the driver could not even send it
+    return isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError)
 
 
 @asynccontextmanager
@@ -164,9 +206,8 @@ async def until_answered(
     while True:
         try:
             return await work()
-        except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
-            is_passing = is_outage(error) or isinstance(error, CONFLICT_ERRORS)
-            if not is_passing or (last_try is not None and loop.time() + pause > last_try):
+        except Exception as error:
+            if not _may_pass(error) or (last_try is not None and loop.time() + pause > last_try):
                 raise
             log.warning("database: trying again", work=what, error=repr(error), seconds=pause)
         await asyncio.sleep(pause)

@@ -112,6 +112,12 @@ class NoResult(TaskFlowError):
     reason = "NO_RESULT"
 
 
+class EventsExpired(TaskFlowError):
+    """The events that were asked for are not kept any more."""
+
+    reason = "EVENTS_EXPIRED"
+
+
 class Unavailable(TaskFlowError):
     """A part of the service is down; the call may be repeated."""
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from taskflow_core.batching import Batcher
+from taskflow_core.batching import Shared
 from taskflow_core.db import Database, until_answered
 from taskflow_core.queue import EVENTS_CHANNEL, REDIS_ERRORS, Queue
 from taskflow_core.tasks.rows import Row
@@ -43,10 +43,13 @@ class EventFeed:
         self._watchers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listening = False
         self.draining = False
-        self._log: Batcher[tuple[UUID, int], Sequence[Row] | None] = Batcher(self._read, writers=2)
+        self._everything: set[asyncio.Event] = set()
+        self._log: Shared[tuple[UUID, int], Sequence[Row] | None] = Shared(self._read)
 
     async def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
         """Events with numbers above `after`, in order, as they are written; it ends if the task is deleted.
+
+        All who follow a task from the same number get the same rows from one read.
 
         An empty list says that nothing came for `quiet` seconds, or that the process drains.
         """
@@ -54,13 +57,13 @@ class EventFeed:
         with self._watching(task_id) as rung:
             while True:
                 rung.clear()
-                rows = await self._log.submit((task_id, after))
+                rows = await self._log.get((task_id, after))
                 if rows is None:
                     return
                 if rows:
                     after = rows[-1]["sequence"]
                     yield rows
-                elif self.draining or not await self._rings(rung, quiet):
+                elif self.draining or not await self.rings(rung, quiet):
                     yield rows
 
     def drain(self) -> None:
@@ -68,8 +71,27 @@ class EventFeed:
         self.draining = True
         self._wake_all()
 
+    @contextmanager
+    def watching_all(self) -> Iterator[asyncio.Event]:
+        """An event that is set by the ring of any task, and by a drain."""
+        waiter = asyncio.Event()
+        self._everything.add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._everything.discard(waiter)
+
+    async def rings(self, rung: asyncio.Event, quiet: float) -> bool:
+        """Whether a ring came within `quiet` seconds; while Redis is away, within one."""
+        try:
+            async with asyncio.timeout(quiet if self._listening else min(quiet, 1.0)):
+                await rung.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def _wake_all(self) -> None:
-        for waiters in self._watchers.values():
+        for waiters in (self._everything, *self._watchers.values()):
             for waiter in waiters:
                 waiter.set()
 
@@ -90,24 +112,19 @@ class EventFeed:
                 log.warning("redis: watchers read the log every second", error=repr(error))
             finally:
                 self._listening = False
+            # From here on they look by themselves.
+            self._wake_all()
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
 
     def _ring(self, task_ids: bytes) -> None:
+        for waiter in self._everything:
+            waiter.set()
         if not self._watchers:
             return
         for start in range(0, len(task_ids), 16):
             for waiter in self._watchers.get(UUID(bytes=task_ids[start : start + 16]), ()):
                 waiter.set()
-
-    async def _rings(self, rung: asyncio.Event, quiet: float) -> bool:
-        """Whether a ring came within `quiet` seconds; while Redis is away, within one."""
-        try:
-            async with asyncio.timeout(quiet if self._listening else min(quiet, 1.0)):
-                await rung.wait()
-        except TimeoutError:
-            return False
-        return True
 
     @contextmanager
     def _watching(self, task_id: UUID) -> Iterator[asyncio.Event]:

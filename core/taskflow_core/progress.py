@@ -30,9 +30,7 @@ class Progress:
         Without `percent` it follows from `current` and `total`, and if these say nothing either, it stays
         where it was. Raises ValueError for a number that is not finite.
         """
-        for name, number in (("percent", percent), ("current", current), ("total", total)):
-            if number is not None and not math.isfinite(number):
-                raise ValueError(f"progress: {name} must be a finite number, not {number}")
+        check_finite(percent=percent, current=current, total=total)
         if percent is None:
             percent = 100 * current / total if current is not None and total else self.percent
         return Progress(
@@ -42,3 +40,18 @@ class Progress:
             total=float(total or 0),
             unit=unit,
         )
+
+
+def check_finite(*, percent: float | None, current: float | None, total: float | None) -> None:
+    """Raises ValueError for a number that is not finite."""
+    # Written out, for it is asked a thousand times a second.
+    if percent is not None and not math.isfinite(percent):
+        raise _not_finite("percent", percent)
+    if current is not None and not math.isfinite(current):
+        raise _not_finite("current", current)
+    if total is not None and not math.isfinite(total):
+        raise _not_finite("total", total)
+
+
+def _not_finite(name: str, number: float) -> ValueError:
+    return ValueError(f"progress: {name} must be a finite number, not {number}")

@@ -26,6 +26,8 @@ SELECT t.id, t.attempt, t.cancel_requested_at IS NOT NULL AS cancel_requested,
 FROM beat LEFT JOIN tasks t ON t.session_id = beat.id AND t.status = 'RUNNING'
 """
 
+DRAIN = "UPDATE worker_sessions SET draining = true WHERE id = $1 AND ended_at IS NULL"
+
 CLOSE = "UPDATE worker_sessions SET ended_at = now() WHERE id = $1 AND ended_at IS NULL"
 
 REGISTER_TYPES = """
@@ -98,6 +100,13 @@ async def beat(database: Database, session_id: int, lease_seconds: float) -> lis
         for row in rows
         if row["id"] is not None
     ]
+
+
+async def drain_session(database: Database, session_id: int) -> None:
+    """Tell whoever asks that the worker starts nothing more."""
+    await until_answered(
+        lambda: database.pool.execute(DRAIN, session_id), "drain a worker session", give_up_after=1
+    )
 
 
 async def close_session(database: Database, session_id: int) -> None:

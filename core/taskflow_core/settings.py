@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     database_url: str = "postgresql://taskflow:taskflow@127.0.0.1:5432/taskflow"
     redis_url: str = "redis://127.0.0.1:6379/0"
     database_pool_size: int = Field(default=8, ge=2, description="connections per process")
+    database_timeout: float = Field(
+        default=28, gt=0, description="seconds for one statement; then its connection is given up"
+    )
     result_store: str = Field(
         default="",
         description="URL of where large results lie: file:///folder, s3://bucket/folder, gs://bucket/folder,"
@@ -47,10 +50,14 @@ class Settings(BaseSettings):
     drain_grace: float = Field(default=20, ge=0, description="seconds for calls to end after that")
     keep_alive_interval: float = Field(default=15, gt=0, description="seconds of silence on a stream")
     max_watch_duration: float = Field(default=1800, gt=0, description="seconds, then the client reconnects")
+    slow_reader_patience: float = Field(
+        default=30, gt=0, description="seconds a message may lie untaken; then the stream ends"
+    )
     secret_key: str = Field(
         default="",
         repr=False,
-        description="signs page tokens, the same in every server; default: made from database_url",
+        description="signs page tokens and encrypts secrets of webhooks, the same in every process; default: made"
+        " from database_url, whose change then makes the secrets unreadable",
     )
 
     # Limits
@@ -73,6 +80,7 @@ class Settings(BaseSettings):
         default=2, ge=1, description="processes for CPU-bound handlers, per worker"
     )
     sweep_seconds: float = Field(default=1, gt=0, description="between two sweeps of the scheduler")
+    stats_seconds: float = Field(default=2, gt=0, description="between two counts of what the log has new")
 
     # Retention
     retention_seconds: float = Field(default=30 * DAY, gt=0, description="that a finished task is kept")
@@ -80,6 +88,20 @@ class Settings(BaseSettings):
         default=90 * DAY, gt=0, description="that a dead letter is kept, unless replayed or discarded"
     )
     retention_interval: float = Field(default=60, gt=0, description="seconds between two clean-ups")
+
+    # Webhooks; where they may go is said below, by http_allow_private and http_allow_networks
+    webhook_allow_http: bool = Field(
+        default=False, description="allow http, not only https, URLs of webhooks"
+    )
+    webhook_slots: int = Field(
+        default=200, ge=1, description="requests to webhooks at once, per worker process"
+    )
+    delivery_lease_grace: float = Field(
+        default=15,
+        gt=0,
+        description="seconds over its timeout after which an unsettled request counts as lost",
+    )
+    delivery_retention_seconds: float = Field(default=30 * DAY, gt=0, description="that a delivery is kept")
 
     # Built-in handlers
     smtp_host: str = "127.0.0.1"
@@ -89,9 +111,10 @@ class Settings(BaseSettings):
     smtp_start_tls: bool | None = Field(default=None, description="None: if the server offers it")
     email_from: str = "taskflow@localhost"
     http_allow_private: bool = Field(
-        default=False, description="let http_request reach loopback, private and link-local addresses"
+        default=False,
+        description="let http_request and webhooks reach loopback, private and link-local addresses",
     )
     http_allow_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
-        default=(), description='what http_request may reach all the same, as JSON: ["10.2.0.0/16"]'
+        default=(), description='what they may reach all the same, as JSON: ["10.2.0.0/16"]'
     )
     http_max_response_bytes: int = Field(default=MIB, ge=1, description="body of an http_request answer")

@@ -93,3 +93,75 @@ class AttemptOutcome(StrEnum):
     CANCELLED = "CANCELLED"
     RELEASED = "RELEASED"
     LOST = "LOST"
+
+
+class WebhookStatus(StrEnum):
+    """Whether a webhook gets events, and why not."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+    GONE = "GONE"
+    FAILING = "FAILING"
+
+
+WEBHOOK_MOVES: dict[WebhookStatus, frozenset[WebhookStatus]] = {
+    # by a caller | it answered 410 | every attempt failed for too long
+    WebhookStatus.ENABLED: frozenset({WebhookStatus.DISABLED, WebhookStatus.GONE, WebhookStatus.FAILING}),
+    # by a caller
+    WebhookStatus.DISABLED: frozenset({WebhookStatus.ENABLED}),
+    WebhookStatus.GONE: frozenset({WebhookStatus.ENABLED, WebhookStatus.DISABLED}),
+    WebhookStatus.FAILING: frozenset({WebhookStatus.ENABLED, WebhookStatus.DISABLED}),
+}
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery is in its life."""
+
+    PENDING = "PENDING"
+    SENDING = "SENDING"
+    RETRYING = "RETRYING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+DELIVERY_FINAL = frozenset({DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED})
+DELIVERY_WAITING = frozenset({DeliveryStatus.PENDING, DeliveryStatus.RETRYING})
+
+DELIVERY_MOVES: dict[DeliveryStatus, frozenset[DeliveryStatus]] = {
+    # claimed by a worker | its webhook was disabled. One that the condition refuses is deleted.
+    DeliveryStatus.PENDING: frozenset({DeliveryStatus.SENDING, DeliveryStatus.CANCELLED}),
+    # settled, or its worker was lost
+    DeliveryStatus.SENDING: frozenset(
+        {
+            DeliveryStatus.SUCCEEDED,
+            DeliveryStatus.RETRYING,
+            DeliveryStatus.FAILED,
+            DeliveryStatus.CANCELLED,
+        }
+    ),
+    DeliveryStatus.RETRYING: frozenset({DeliveryStatus.SENDING, DeliveryStatus.CANCELLED}),
+    # redelivered; what FAILED or was CANCELLED also by a recovery
+    DeliveryStatus.SUCCEEDED: frozenset({DeliveryStatus.PENDING}),
+    DeliveryStatus.FAILED: frozenset({DeliveryStatus.PENDING}),
+    DeliveryStatus.CANCELLED: frozenset({DeliveryStatus.PENDING}),
+}
+
+
+class DeliveryOutcome(StrEnum):
+    """How one request to a webhook ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    BAD_STATUS = "BAD_STATUS"
+    TIMED_OUT = "TIMED_OUT"
+    CONNECTION_FAILED = "CONNECTION_FAILED"
+    TLS_FAILED = "TLS_FAILED"
+    ADDRESS_REFUSED = "ADDRESS_REFUSED"
+    LOST = "LOST"
+
+
+class SignatureScheme(StrEnum):
+    """How requests to a webhook are signed."""
+
+    HMAC_SHA256 = "HMAC_SHA256"
+    ED25519 = "ED25519"

@@ -28,11 +28,20 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.drain import Drain  # noqa: PLC0415
     from taskflow_server.queue_service import QueueService  # noqa: PLC0415
     from taskflow_server.server import serving  # noqa: PLC0415
+    from taskflow_server.stats_service import StatsService  # noqa: PLC0415
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
+    from taskflow_server.webhook_service import WebhookService  # noqa: PLC0415
 
     async with open_app(settings, "server") as app, listening(app.feed):
-        tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
-        async with serving(app, [tasks, DeadLetterService(app), QueueService(app)], Drain()):
+        drain = Drain()
+        servicers = [
+            TaskService(app),
+            DeadLetterService(app),
+            QueueService(app),
+            WebhookService(app),
+            StatsService(app, drain),  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
+        ]
+        async with serving(app, servicers, drain):
             await _until_told_to_stop()
 
 

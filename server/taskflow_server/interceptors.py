@@ -77,7 +77,8 @@ class Interceptors:
 
         async def stream_stream(requests: AsyncIterator[Message | Undecodable], context: Context) -> None:
             async with self._answering(method, context, options) as call:
-                await _send_all(behavior(_take_all(requests, call, options), context), call, context)
+                responses = behavior(_take_all(requests, call, options), context)
+                await _send_all(responses, call, context)
 
         by_shape: dict[tuple[bool, bool], Behavior] = {
             (False, False): unary_unary,
@@ -159,11 +160,12 @@ async def _take_all(
         yield _take(request, call, options)
 
 
-async def _send_all(responses: AsyncGenerator[Message, None], call: Call, context: Context) -> None:
-    """Send what the servicer yields.
+async def _send_all(responses: AsyncGenerator[Message | bytes, None], call: Call, context: Context) -> None:
+    """Send what the servicer yields: messages, or bytes where one message goes to many.
 
     If the caller goes away while a message is written, the servicer's `finally` runs here and now; were
-    the generator given to gRPC, it would run whenever the garbage collector comes by.
+    the generator given to gRPC, it would run whenever the garbage collector comes by. A caller that does not
+    read holds the write up, and with it the servicer, until flow control lets go or the connection is too old.
     """
     async with aclosing(responses):
         async for response in responses:
@@ -173,12 +175,15 @@ async def _send_all(responses: AsyncGenerator[Message, None], call: Call, contex
 
 def _handler(method: MethodDescriptor, behavior: Behavior) -> Handler:
     make = HANDLER_OF_SHAPE[method.client_streaming, method.server_streaming]
-    request_class, response_class = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
     return make(
         behavior,
-        request_deserializer=_decoder(request_class),
-        response_serializer=response_class.SerializeToString,
+        request_deserializer=_decoder(GetMessageClass(method.input_type)),
+        response_serializer=_encode,
     )
+
+
+def _encode(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
 
 
 def _decoder(kind: type[Message]) -> Callable[[bytes], Message | Undecodable]:

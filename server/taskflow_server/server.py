@@ -100,6 +100,13 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         # Streams on them may end by themselves, with a closing message, before they are cut.
         ("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", int((settings.max_watch_duration + 60) * 1000)),
+        # Calls that wait to be looked at: after a restart all watchers come back at once. By itself gRPC cuts some
+        # off from 1,000 on; how many may go on is for our limits to say, with a reason.
+        ("grpc.server.max_pending_requests", settings.max_watches + settings.max_concurrent_calls),
+        (
+            "grpc.server.max_pending_requests_hard_limit",
+            2 * (settings.max_watches + settings.max_concurrent_calls),
+        ),
         # Two servers on one port would share connections by chance, and Envoy has one to each.
         ("grpc.so_reuseport", 0),
     ]

@@ -5,12 +5,15 @@ and `data:` (the message as JSON), as the HTML standard's section 9.2 has them.
 """
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
+from taskflow_core.tasks import watch
 from taskflow_proto.v1 import task_service_pb2
+from taskflow_server.pack.watch import KEPT, watch_message
 
 # Milliseconds after which the browser reconnects.
 RETRY = b"retry: 2000\n\n"
@@ -32,6 +35,18 @@ def frame(message: task_service_pb2.WatchTaskResponse) -> HttpBody:
     )
     data = json.dumps(_whole_numbers(content), ensure_ascii=False, separators=(",", ":"))
     return HttpBody(data=f"id: {message.resume_token}\nevent: {kind}\ndata: {data}\n\n".encode())
+
+
+def watch_bytes(message: watch.Message) -> bytes:
+    """One message of a watch on a task, serialised; an event only once for all who watch it."""
+    if isinstance(message, watch.Event):
+        return _event_bytes(message)
+    return frame(watch_message(message)).SerializeToString()
+
+
+@lru_cache(KEPT)
+def _event_bytes(message: watch.Event) -> bytes:
+    return frame(watch_message(message)).SerializeToString()
 
 
 def _whole_numbers(value: Any) -> Any:

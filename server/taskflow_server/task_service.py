@@ -117,9 +117,10 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         row = await self._app.watch.wait(current_principal().tenant_id, UUID(request.task_id), timeout)
         return pack.with_result(row)
 
-    async def WatchTask(
+    # Watches yield bytes: an event that goes to many is serialised once.
+    async def WatchTask(  # type: ignore[override]
         self, request: task_service_pb2.WatchTaskRequest, context: Context
-    ) -> AsyncIterator[task_service_pb2.WatchTaskResponse]:
+    ) -> AsyncIterator[bytes]:
         messages = self._app.watch.watch(
             current_principal().tenant_id,
             UUID(request.task_id),
@@ -128,20 +129,33 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
         )
         async with aclosing(messages):
             async for message in messages:
-                yield pack.watch_message(message)
+                yield pack.watch_bytes(message)
 
-    async def StreamTaskEvents(
+    async def WatchTasks(  # type: ignore[override]
+        self, request: task_service_pb2.WatchTasksRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        messages = self._app.watch_all.watch(
+            current_principal().tenant_id,
+            filter=request.filter,
+            kinds=unpack.event_kinds(request.kinds),
+            resume_token=request.resume_token,
+        )
+        async with aclosing(messages):
+            async for message in messages:
+                yield pack.watch_all_bytes(message)
+
+    async def StreamTaskEvents(  # type: ignore[override]
         self, request: task_service_pb2.StreamTaskEventsRequest, context: Context
-    ) -> AsyncIterator[HttpBody]:
+    ) -> AsyncIterator[bytes]:
         token = header(context, "last-event-id") or request.resume_token
         messages = self._app.watch.watch(current_principal().tenant_id, UUID(request.task_id), token)
         async with aclosing(messages):
             # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
             first = await anext(messages)
-            yield sse.opening()
-            yield sse.frame(pack.watch_message(first))
+            yield sse.opening().SerializeToString()
+            yield sse.watch_bytes(first)
             async for message in messages:
-                yield sse.frame(pack.watch_message(message))
+                yield sse.watch_bytes(message)
 
     async def GetTaskResult(
         self, request: task_service_pb2.GetTaskResultRequest, context: Context

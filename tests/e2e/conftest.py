@@ -35,6 +35,7 @@ def stack() -> Iterator[StackAddresses]:
             environment={
                 "TASKFLOW_SMTP_PORT": str(smtp_port),
                 "TASKFLOW_HTTP_ALLOW_PRIVATE": "true",
+                "TASKFLOW_WEBHOOK_ALLOW_HTTP": "true",
                 "TASKFLOW_MAX_RESULT_BYTES": str(8 * 1024 * 1024),
             },
             is_ready=ready_file.exists,

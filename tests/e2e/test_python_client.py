@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from taskflow_client import (
     NotFound,
     RetryPolicy,
     Snapshot,
+    SnapshotEnd,
     Task,
     TaskCancelled,
     TaskEvent,
@@ -279,3 +281,25 @@ async def test_a_watch_gives_up_when_its_patience_ends() -> None:
     async with TaskFlow(f"127.0.0.1:{free_port()}", patience=0) as nowhere:
         with pytest.raises(Unavailable):
             await anext(nowhere.watch(str(uuid.uuid4())))
+
+
+async def test_all_tasks_are_watched_over_cut_connections_without_a_gap_or_a_duplicate(stack: Any) -> None:
+    tenant = f"test-{uuid.uuid4()}"
+    async with (
+        cutting_proxy(stack.grpc) as proxy,
+        TaskFlow(stack.grpc, tenant=tenant) as taskflow,
+        TaskFlow(proxy.address, tenant=tenant) as interrupted,
+        aclosing(interrupted.watch_all("task_type = test.steps")) as updates,
+    ):
+        end = await anext(updates)
+        assert isinstance(end, SnapshotEnd)
+        assert (end.count, end.reset) == (0, False)
+        tasks = [await taskflow.submit("test.steps", {"steps": 5}) for _ in range(3)]
+        found: dict[str, list[int]] = {task.id: [] for task in tasks}
+        async for update in updates:
+            assert isinstance(update, Event)
+            found[update.event.task_id].append(update.event.sequence)
+            proxy.cut()
+            if all(numbers and numbers[-1] == 8 for numbers in found.values()):
+                break
+    assert list(found.values()) == [list(range(1, 9))] * 3

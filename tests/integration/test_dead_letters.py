@@ -282,7 +282,7 @@ async def test_a_replay_puts_the_matching_dead_letters_back_and_says_how_many(ap
             for event in (await app.reader.list_events(TENANT, task["id"], PageRequest())).rows
             if event["kind"] == "REPLAYED"
         ]
-        assert (event["actor"], event["data"]) == ("operator", {"message": "it is up again"})
+        assert (event["actor"], event["data"]["message"]) == ("operator", "it is up again")
     assert await listed(app) == [other["id"]]
 
 

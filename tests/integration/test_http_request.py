@@ -13,8 +13,8 @@ import pytest
 from support.contexts import make_context
 from support.http_site import Site, response, running_site
 from taskflow_core.settings import Settings
-from taskflow_worker.handlers.http_request import RequestFailed, http_request, retry_after
-from taskflow_worker.outbound import AddressRefused
+from taskflow_worker.handlers.http_request import RequestFailed, http_request
+from taskflow_worker.outbound import AddressRefused, retry_after
 from taskflow_worker.outcome import Fail, InvalidPayload, Retry
 
 JSON = "Content-Type: application/json"

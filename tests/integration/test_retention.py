@@ -104,7 +104,7 @@ async def test_what_is_old_goes_in_batches_of_all_tenants(app: App):
             "UPDATE tasks SET tenant_id = $2 WHERE id = $1", task["id"], f"tenant{number}"
         )
     limits = RetentionLimits(tasks=30 * DAY, dead_letters=90 * DAY, batch=3, batch_events=5)
-    assert await Retention(app.database, app.announcer, None, limits).run() == {"tasks": 7}
+    assert await Retention(app.database, app.announcer, None, app.stats.rollup, limits).run() == {"tasks": 7}
     for table in TABLES:
         assert await ids_in(app, table) == set()
 
@@ -129,7 +129,9 @@ async def test_a_task_is_kept_while_its_stored_result_cannot_be_deleted_and_stop
     await finished(app, "SUCCEEDED", 31)
     nobody_listens = ResultStore("http://127.0.0.1:1/results")
     limits = RetentionLimits(tasks=30 * DAY, dead_letters=90 * DAY, batch=1)
-    assert await Retention(app.database, app.announcer, nobody_listens, limits).run() == {"tasks": 1}
+    assert await Retention(app.database, app.announcer, nobody_listens, app.stats.rollup, limits).run() == {
+        "tasks": 1
+    }
     assert await ids_in(app, "tasks") == {stuck["id"]}
     assert await app.retention.run() == {"tasks": 1}
     assert stored(folder) == set()

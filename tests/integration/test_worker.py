@@ -223,6 +223,29 @@ async def test_a_running_task_is_cancelled(app: App, told: bool, monkeypatch: py
     assert await kinds_of(app, task) == ["CREATED", "STARTED", "CANCEL_REQUESTED", "CANCELLED"]
 
 
+async def test_a_draining_worker_says_so_until_its_last_attempt_has_ended(settings: Settings):
+    running, told = asyncio.Event(), asyncio.Event()
+
+    async def wait(context: TaskContext, payload: Any) -> None:
+        running.set()
+        await told.wait()
+
+    patient = settings.model_copy(update={"worker_drain_grace": 60})
+    async with open_app(patient, "test") as app:
+        async with working(app, Handler("it", wait)) as worker:
+            task = await app.creation.create(new_task(task_type="it"))
+            await running.wait()
+            (seen,) = (await app.stats.queues(TENANT)).workers
+            assert (seen["draining"], seen["running"]) == (False, 1)
+            worker.drain()
+            async with asyncio.timeout(20):
+                while not seen["draining"]:
+                    (seen,) = (await app.stats.queues(TENANT)).workers
+            told.set()
+        assert (await app.stats.queues(TENANT)).workers == []
+        assert await status_of(app, task) == "SUCCEEDED"
+
+
 async def test_a_draining_worker_hands_back_what_it_runs_and_no_attempt_is_lost(app: App):
     started = asyncio.Event()
 
@@ -383,3 +406,43 @@ async def test_arqs_own_worker_reads_our_hints(app: App):
     )
     await stock.main()
     assert heard == [(str(task["id"]), 0)]
+
+
+# What the database refuses
+
+
+async def refuse_results(app: App, error_code: str) -> None:
+    """Refuse the first result that is stored from now on."""
+    await app.database.pool.execute(f"""
+        CREATE SEQUENCE stored;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF nextval('stored') = 1 THEN
+            RAISE EXCEPTION 'no room for this' USING ERRCODE = '{error_code}';
+          END IF;
+          RETURN new;
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON task_results FOR EACH ROW EXECUTE FUNCTION refuse();
+    """)
+
+
+async def test_a_result_that_the_database_refuses_fails_the_task(app: App):
+    await refuse_results(app, "22P05")
+
+    async def answer(context: TaskContext, payload: Any) -> str:
+        return "a value"
+
+    row = await run(app, answer)
+    assert (row["status"], row["error"]["type"]) == ("FAILED", "InvalidResult")
+    assert "no room for this" in row["error"]["message"]
+
+
+async def test_a_defect_at_the_end_of_an_attempt_is_not_blamed_on_its_result(app: App):
+    await refuse_results(app, "P0001")
+
+    async def answer(context: TaskContext, payload: Any) -> str:
+        return "a value"
+
+    # The worker gives back what it does not know any more, and runs it again.
+    row = await run(app, answer)
+    assert (row["status"], row["attempt"], row["crashes"]) == ("SUCCEEDED", 2, 1)

@@ -1,7 +1,7 @@
 """A context as the worker makes one, which keeps what a handler reports."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,10 +19,10 @@ class Reported:
         self.lines: list[str] = []
         self._arrived = asyncio.Event()
 
-    def add_progress(self, progress: Progress) -> None:
+    def add_progress(self, latest: Callable[[], Progress]) -> None:
         # Fails the test if it comes from another thread than the loop's.
         asyncio.get_running_loop()
-        self.progress.append(progress)
+        self.progress.append(latest())
         self._arrived.set()
 
     def add_line(self, line: str) -> None:

@@ -25,6 +25,17 @@ async def work(context: TaskContext, payload: dict[str, Any]) -> dict[str, int]:
     return _result(context)
 
 
+@register_task_handler("faults.steps")
+async def steps(context: TaskContext, payload: dict[str, Any]) -> dict[str, int]:
+    """Writes so many lines to the task's log, `seconds` apart."""
+    _note("begin", context)
+    for step in range(payload["steps"]):
+        context.log(f"step {step}")
+        await asyncio.sleep(payload["seconds"])
+    _note("end", context)
+    return _result(context)
+
+
 @register_task_handler("faults.exit")
 async def exit_process(context: TaskContext, payload: dict[str, Any]) -> None:
     """Takes the whole worker with it."""

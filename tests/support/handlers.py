@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from taskflow_worker import Fail, Retry, TaskContext, register_task_handler
@@ -25,6 +26,18 @@ async def steps(context: TaskContext, payload: dict[str, Any]) -> int:
         context.log(f"step {step}")
         await asyncio.sleep(0)
     return int(payload["steps"])
+
+
+@register_task_handler("test.halfway")
+async def halfway(context: TaskContext, payload: dict[str, Any]) -> None:
+    """Stops at 50 % until the file `until` is there, then goes on to 100 %."""
+    context.progress(50)
+    while not Path(payload["until"]).exists():  # noqa: ASYNC240 - a stat is quick
+        await asyncio.sleep(0.05)
+    context.progress(75)
+    # So long that the one is written before the other.
+    await asyncio.sleep(0.5)
+    context.progress(100)
 
 
 @register_task_handler("test.forever")

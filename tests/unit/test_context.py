@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -42,6 +43,21 @@ async def test_a_flood_of_progress_from_a_thread_is_merged_into_the_latest():
         await asyncio.sleep(0)
     assert list(reported.percents) == sorted(reported.percents)
     assert len(reported.progress) < 10_001
+
+
+async def test_what_is_said_before_the_latest_was_taken_is_merged_also_on_the_event_loop():
+    announced: list[Callable[[], Progress]] = []
+    context, _ = make_context()
+    context._report = announced.append  # noqa: SLF001 - a taker that takes its time
+    context.progress(10, "ten")
+    for percent in range(11, 50):
+        context.progress(percent)
+    context.progress(message="packing")
+    (take,) = announced
+    assert take() == Progress(49.0, "packing")
+    context.progress(60)
+    assert announced == [take, take]
+    assert take() == Progress(60.0)
 
 
 async def test_progress_that_is_no_number_is_refused_and_nothing_is_reported():

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from asyncpg.exceptions import _base
 
-from taskflow_core.db import is_outage, until_answered
+from taskflow_core.db import is_outage, is_refusal, until_answered
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,20 @@ async def test_what_stays_wrong_is_raised(error: Exception):
     assert not is_outage(error)
     with pytest.raises(type(error)):
         await until_answered(work, "a test")
+
+
+@pytest.mark.parametrize(
+    ("error", "refuses"),
+    [
+        (_base.DataError("out of range"), True),
+        (asyncpg.UntranslatableCharacterError(), True),
+        (asyncpg.ProgramLimitExceededError(), True),
+        (asyncpg.UndefinedColumnError(), False),
+        (asyncpg.CheckViolationError(), False),
+        (asyncpg.InterfaceError("the pool is closing"), False),
+        (ValueError(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_errors_about_a_value_are_refusals_of_it(error: Exception, refuses: bool):
+    assert is_refusal(error) is refuses

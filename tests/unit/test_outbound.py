@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from taskflow_worker.outbound import is_public
+from taskflow_core.addresses import is_public
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from taskflow_core.log import configure_logging
 from taskflow_core.queue import Lane, lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
+from taskflow_worker.deliveries import Deliverer
 from taskflow_worker.engine import TaskWorker
 from taskflow_worker.registry import RegistrationError, Registry, load_registry
 from taskflow_worker.scheduler import run_scheduler
@@ -54,18 +55,27 @@ async def _work(settings: Settings, registry: Registry, served: Sequence[Lane]) 
         for handler in service_handlers(app):
             registry.add(handler)
         task_worker = TaskWorker(app, registry, served)
+        deliverer = Deliverer(app)
         # What may be left then: handlers that swallow their cancellation, a database that does not answer.
         limit = settings.worker_drain_grace + settings.cancel_grace + LAST_SECONDS
 
         def drain() -> None:
             task_worker.drain()
+            deliverer.drain()
             # The kernel ends the process, also if a handler holds the event loop.
             signal.setitimer(signal.ITIMER_REAL, limit)
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, drain)
-        await task_worker.main()
+        # If one of the two fails, the other drains, and the process ends with the error.
+        delivering = asyncio.create_task(deliverer.run())
+        delivering.add_done_callback(lambda _: task_worker.drain())
+        try:
+            await task_worker.main()
+        finally:
+            deliverer.drain()
+            await delivering
 
 
 @click.command()

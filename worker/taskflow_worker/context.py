@@ -4,9 +4,9 @@ import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence, Sized
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
-from taskflow_core.progress import Progress
+from taskflow_core.progress import Progress, check_finite
 from taskflow_worker.processes import ProcessPool
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+# What a handler said of its progress, as it said it.
+Said: TypeAlias = tuple[float | None, str, float | None, float | None, str]
 
 # Characters of one log line that are kept.
 MAX_LOG_LINE = 4000
@@ -39,12 +42,15 @@ class TaskContext:
         priority: str,
         tags: Sequence[str],
         deadline: datetime | None,
-        report: Callable[[Progress], None],
+        report: Callable[[Callable[[], Progress]], None],
         write_log: Callable[[str], None],
         processes: ProcessPool,
         settings: "Settings",
     ) -> None:
-        """Made by the worker, on its event loop: there, and only there, `report` and `write_log` are called."""
+        """Made by the worker, on its event loop: there, and only there, `report` and `write_log` are called.
+
+        `report` is told where the latest progress can be taken, once until it has been taken.
+        """
         self.task_id = task_id
         self.attempt = attempt
         self.tenant_id = tenant_id
@@ -62,9 +68,8 @@ class TaskContext:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._stopped = False
-        self._lock = threading.Lock()
-        self._progress = Progress()
-        self._progress_is_on_its_way = False
+        self._said: Said = (0.0, "", None, None, "")
+        self._is_announced = False
 
     @property
     def stopped(self) -> bool:
@@ -94,11 +99,11 @@ class TaskContext:
         other faster than watchers can use are merged: the latest wins. Raises ValueError for NaN.
         """
         self._check_running()
-        with self._lock:
-            self._progress = self._progress.followed_by(
-                percent, message, current=current, total=total, unit=unit
-            )
-        self._announce_progress()
+        check_finite(percent=percent, current=current, total=total)
+        if percent is None and not (current is not None and total):
+            # It stays where it was.
+            percent = self._latest().percent
+        self._say((percent, message, current, total, unit))
 
     def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
         """Write a line to the task's log, which everybody who watches the task sees; never waits."""
@@ -147,23 +152,26 @@ class TaskContext:
 
     def _take_over(self, progress: Progress) -> None:
         """Report what a process has reported. On the event loop."""
-        with self._lock:
-            self._progress = progress
-        self._announce_progress()
+        self._say((progress.percent, progress.message, progress.current, progress.total, progress.unit))
 
-    def _announce_progress(self) -> None:
-        # One call at most waits for the event loop, however fast a thread reports.
-        with self._lock:
-            if self._progress_is_on_its_way:
-                return
-            self._progress_is_on_its_way = True
-        self._on_loop(self._hand_over_progress)
+    def _say(self, said: Said) -> None:
+        """Keep it for whoever takes the latest. Handlers may do so a thousand times a second: it costs next to nothing.
 
-    def _hand_over_progress(self) -> None:
-        with self._lock:
-            self._progress_is_on_its_way = False
-            progress = self._progress
-        self._report(progress)
+        Without a lock: it is kept first, and only then looked whether somebody will come for it.
+        """
+        self._said = said
+        if not self._is_announced:
+            self._is_announced = True
+            self._on_loop(self._report, self._take)
+
+    def _take(self) -> Progress:
+        """The latest; what is said from here on is announced again."""
+        self._is_announced = False
+        return self._latest()
+
+    def _latest(self) -> Progress:
+        percent, message, current, total, unit = self._said
+        return Progress().followed_by(percent, message, current=current, total=total, unit=unit)
 
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
         if threading.get_ident() == self._loop_thread:

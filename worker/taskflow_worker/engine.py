@@ -18,13 +18,14 @@ from arq.worker import Worker, func
 
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
-from taskflow_core.batching import LINGER
+from taskflow_core.batching import linger_after
 from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
 from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.admit import claim_limited
 from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
+from taskflow_worker.hand_back import hand_back
 from taskflow_worker.processes import ProcessPool
 from taskflow_worker.registry import Registry
 from taskflow_worker.rota import Rota
@@ -66,8 +67,11 @@ class TaskWorker(Worker):
         self._session = Session(app, registry, lanes, self.name)
         self._attempts: dict[UUID, Attempt] = {}
         self._runs: set[asyncio.Task[None]] = set()
-        # Hints of limited queues that are being decided on, and the slots kept free for them.
-        self._limited_claims: set[asyncio.Task[None]] = set()
+        # Attempts of lost sessions, and the session that was lost though this worker was well.
+        self._fenced: list[Attempt] = []
+        self._blameless: int | None = None
+        # What goes on beside: claims in limited queues, with the slots kept free for them, and handing back.
+        self._asides: set[asyncio.Task[None]] = set()
         self._reserved = 0
         # Something came due, a slot was freed, or the worker is to stop.
         self._changed = asyncio.Event()
@@ -89,7 +93,8 @@ class TaskWorker(Worker):
         try:
             while self.allow_pick_jobs:
                 await self._poll_iteration()
-            await asyncio.gather(*self._limited_claims, return_exceptions=True)
+            await self._session.drain()
+            await asyncio.gather(*self._asides, return_exceptions=True)
             await self._end_attempts()
             await self._session.close()
         finally:
@@ -144,9 +149,7 @@ class TaskWorker(Worker):
             await self._start(claimed.taken)
             if is_full:
                 return
-            if len(claimed.taken) > 1:
-                # Where tasks come in numbers, more of them share the next look.
-                await asyncio.sleep(LINGER)
+            await linger_after(len(claimed.taken))
         until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
         await self._changed_within(min(FALLBACK, until_next))
 
@@ -174,8 +177,8 @@ class TaskWorker(Worker):
             # Apart, so that a queue whose row is locked does not keep other lanes waiting.
             self._reserved += len(wanted)
             limited = asyncio.create_task(self._start_limited(wanted))
-            self._limited_claims.add(limited)
-            limited.add_done_callback(self._limited_claim_ended)
+            self._asides.add(limited)
+            limited.add_done_callback(self._aside_ended)
 
     async def _start_limited(self, wanted: Hints) -> None:
         """Start what limited queues have room for; drop the hints of the rest, which is held, stale or doubled."""
@@ -206,12 +209,16 @@ class TaskWorker(Worker):
         for task in tasks:
             hint = wanted.pop((task["id"], task["attempt"] - 1))
             attempt = Attempt(task, session_id, self.name)
-            if session_id != self._session.id or not self._session.is_open:
+            is_fenced = session_id != self._session.id or not self._session.is_open
+            if is_fenced:
                 attempt.stop(Stop.FENCED)
+                self._fenced.append(attempt)
             self._attempts[task["id"]] = attempt
-            run = asyncio.create_task(self._run(attempt, hint))
+            attempt.run = run = asyncio.create_task(self._run(attempt, hint))
             self._runs.add(run)
             run.add_done_callback(self._ended)
+        if self._session.is_open:
+            self._hand_back()
         self._app.announcer.announce(Announcement(task["id"]) for task in tasks)
 
     async def _run(self, attempt: Attempt, hint: tuple[Lane, str]) -> None:
@@ -223,10 +230,10 @@ class TaskWorker(Worker):
                 del self._attempts[attempt.task["id"]]
             self._done_hints.append(hint)
 
-    def _limited_claim_ended(self, limited: asyncio.Task[None]) -> None:
-        self._limited_claims.discard(limited)
-        if not limited.cancelled() and (error := limited.exception()) is not None:
-            log.error("a claim ended in a defect of the worker", exc_info=error)
+    def _aside_ended(self, aside: asyncio.Task[None]) -> None:
+        self._asides.discard(aside)
+        if not aside.cancelled() and (error := aside.exception()) is not None:
+            log.error("a claim or a handing back ended in a defect of the worker", exc_info=error)
 
     @property
     def _free_slots(self) -> int:
@@ -255,6 +262,7 @@ class TaskWorker(Worker):
     def on_fenced(self) -> None:
         for attempt in list(self._attempts.values()):
             attempt.stop(Stop.FENCED)
+            self._fenced.append(attempt)
         self._attempts.clear()
 
     def on_cancel(self, task_id: UUID, attempt: int) -> None:
@@ -262,8 +270,19 @@ class TaskWorker(Worker):
         if running is not None and running.task["attempt"] == attempt:
             running.stop(Stop.CANCEL)
 
-    def on_opened(self) -> None:
+    def on_opened(self, lost: int, *, blameless: bool) -> None:
+        self._blameless = lost if blameless else None
+        self._hand_back()
         self._changed.set()
+
+    def _hand_back(self) -> None:
+        """Give back what was fenced off although the worker was well; the rest is the sweep's."""
+        fenced, self._fenced = self._fenced, []
+        attempts = [attempt for attempt in fenced if attempt.session_id == self._blameless]
+        if attempts and self._blameless is not None:
+            handing = asyncio.create_task(hand_back(self._app, self._blameless, attempts))
+            self._asides.add(handing)
+            handing.add_done_callback(self._aside_ended)
 
     def on_running(self, tasks: Sequence[RunningTask]) -> None:
         for task in tasks:

@@ -11,17 +11,15 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 
+from taskflow_core.addresses import Address, Network, literal_address, may_reach
 from taskflow_worker.outcome import Fail
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-# Prefixes under which IPv6 carries an IPv4 address in its last 32 bits: NAT64 and IPv4-compatible.
-IPV4_INSIDE = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+MAX_RETRY_AFTER = 86_400.0
 
 
 class AddressRefused(Fail):
@@ -35,10 +33,14 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     the TLS server name and the check of the certificate stay those of the URL.
     """
 
-    def __init__(self, *, allow_private: bool, allow: Sequence[Network] = ()) -> None:
+    def __init__(
+        self, *, allow_private: bool, allow: Sequence[Network] = (), limits: httpx.Limits | None = None
+    ) -> None:
         self._allow_private = allow_private
         self._allow = tuple(allow)
-        self._transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
+        self._transport = httpx.AsyncHTTPTransport(
+            verify=_tls(), trust_env=False, limits=limits or httpx.Limits(max_connections=100)
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode("ascii")
@@ -59,18 +61,24 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         await self._transport.aclose()
 
     def _may_reach(self, address: Address) -> bool:
-        return self._allow_private or is_public(address) or any(address in network for network in self._allow)
+        return may_reach(address, allow_private=self._allow_private, allow=self._allow)
 
     async def _send(self, request: httpx.Request, host: str, address: Address) -> httpx.Response:
         # A copy: redirects are relative to the URL of the original.
         pinned = httpx.Request(
             method=request.method,
-            url=request.url.copy_with(host=str(address)),
+            url=_at(request.url, address),
             headers=request.headers,  # with Host, which the client has set
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": host},
         )
         return await self._transport.handle_async_request(pinned)
+
+
+@functools.lru_cache(maxsize=1000)
+def _at(url: httpx.URL, address: Address) -> httpx.URL:
+    """The URL with the address in place of the host."""
+    return url.copy_with(host=str(address))
 
 
 @functools.cache
@@ -81,6 +89,9 @@ def _tls() -> ssl.SSLContext:
 
 async def look_up(host: str) -> Sequence[Address]:
     """The addresses of a host, in the order to try them. Raises httpx.ConnectError if there are none."""
+    literal = literal_address(host)
+    if literal is not None:
+        return [literal]
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -90,22 +101,13 @@ async def look_up(host: str) -> Sequence[Address]:
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
 
 
-def is_public(address: Address) -> bool:
-    """Whether the address belongs to the public internet, whatever form it is written in."""
-    if isinstance(address, IPv6Address):
-        inside = _ipv4_inside(address)
-        if inside is not None:
-            return is_public(inside)
-        if address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if any(address in network for network in IPV4_INSIDE):
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return None
+def retry_after(value: str, now: datetime) -> float | None:
+    """The seconds to wait, from a Retry-After header: a number or a date. None if it says neither; a day at most."""
+    if value.strip().isdecimal():
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

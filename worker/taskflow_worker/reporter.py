@@ -1,6 +1,7 @@
 """What a running handler reports, on its way to the log: coalesced, bounded, in order."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from taskflow_core.payloads import storable
@@ -22,15 +23,15 @@ class Reporter:
         self._task = task
         self._session_id = session_id
         self._worker = worker
-        self._progress: Progress | None = None
+        self._latest: Callable[[], Progress] | None = None
         self._lines: list[Report] = []
         self._dropped = 0
         self._flusher: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    def progress(self, progress: Progress) -> None:
-        """Note how far the attempt has come; the latest note wins."""
-        self._progress = progress
+    def progress(self, latest: Callable[[], Progress]) -> None:
+        """Note that the attempt has come further, and where to take how far, when it can be written."""
+        self._latest = latest
         self._start()
 
     def log(self, message: str) -> None:
@@ -70,12 +71,9 @@ class Reporter:
         lines = self._lines
         if self._dropped:
             lines.append(Report("LOG", {"message": f"{self._dropped} log lines were dropped here"}))
-        if self._progress is not None:
-            progress = replace(
-                self._progress,
-                message=storable(self._progress.message),
-                unit=storable(self._progress.unit),
-            )
+        if self._latest is not None:
+            progress = self._latest()
+            progress = replace(progress, message=storable(progress.message), unit=storable(progress.unit))
             lines.append(Report("PROGRESS", {"progress": asdict(progress)}))
-        self._lines, self._dropped, self._progress = [], 0, None
+        self._lines, self._dropped, self._latest = [], 0, None
         return tuple(lines)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from taskflow_core.app import App
+from taskflow_core.db import is_refusal
 from taskflow_core.payloads import InvalidResult, ResultTooLarge
 from taskflow_core.result_store import ResultStoreError
 from taskflow_core.retry import RetryPolicy
@@ -48,6 +49,7 @@ class Attempt:
         self.task = task
         self.session_id = session_id
         self.worker = worker
+        self.run: asyncio.Task[None] | None = None
         self.stop_reason: Stop | None = None
         self._handling: asyncio.Task[Any] | None = None
 
@@ -97,6 +99,9 @@ class Runner:
         try:
             settled = await self._app.settlement.settle(settlement)
         except Exception as error:
+            # Anything else is a defect of ours: it is told loudly, and the attempt is left to its lease.
+            if not is_refusal(error):
+                raise
             log.exception("the end of an attempt was refused", task_id=str(task["id"]))
             refused = Failure("InvalidResult", f"the database refused it: {error}", final=True)
             settled = await self._app.settlement.settle(self._failed(attempt, refused))

@@ -25,6 +25,7 @@ async def run_scheduler(app: App, stop: asyncio.Event) -> None:
     for work, seconds in (
         (_sweep, app.settings.sweep_seconds),
         (_delete_old, app.settings.retention_interval),
+        (_count_log, app.settings.stats_seconds),
     ):
         scheduler.add_job(
             work,
@@ -58,8 +59,18 @@ async def _sweep(app: App) -> None:
 async def _delete_old(app: App) -> None:
     try:
         deleted = await app.retention.run()
+        deliveries = await app.webhooks.retention.run()
     except CONNECTION_ERRORS as error:
         log.warning("retention failed, the next run follows", error=repr(error))
         return
+    if deliveries:
+        deleted["deliveries"] = deliveries
     if deleted:
         log.info("deleted what was old", **deleted)
+
+
+async def _count_log(app: App) -> None:
+    try:
+        await app.stats.rollup.run()
+    except CONNECTION_ERRORS as error:
+        log.warning("statistics are behind, the next count follows", error=repr(error))

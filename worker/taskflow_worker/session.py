@@ -11,10 +11,13 @@ from taskflow_core.app import App
 from taskflow_core.db import CONNECTION_ERRORS
 from taskflow_core.queue import REDIS_ERRORS, Lane, cancel_channel, parse_hint_id
 from taskflow_core.retry import RetryPolicy
-from taskflow_core.sessions import RunningTask, TypeDefaults, beat, close_session, open_session
+from taskflow_core.sessions import RunningTask, TypeDefaults, beat, close_session, drain_session, open_session
 from taskflow_worker.registry import Registry
 
 log = structlog.get_logger()
+
+# Seconds by which a heartbeat may be late before the worker is taken to have been frozen, or kept busy.
+STALL = 1.0
 
 
 class SessionOwner(Protocol):
@@ -23,8 +26,8 @@ class SessionOwner(Protocol):
     def on_fenced(self) -> None:
         """The lease is lost: others may run its tasks by now, so nothing more may be written of them."""
 
-    def on_opened(self) -> None:
-        """Another session has taken the place of the lost one."""
+    def on_opened(self, lost: int, *, blameless: bool) -> None:
+        """Another session has taken the place of the lost one; `blameless` if but the database was away."""
 
     def on_cancel(self, task_id: UUID, attempt: int) -> None:
         """Somebody asked the task to stop."""
@@ -69,6 +72,13 @@ class Session:
         self.is_open = True
         log.info("session opened", session_id=self.id, worker=self._worker)
 
+    async def drain(self) -> None:
+        """Say that nothing more is started."""
+        try:
+            await drain_session(self._app.database, self.id)
+        except CONNECTION_ERRORS as error:
+            log.warning("nobody is told that this worker drains", error=repr(error))
+
     async def close(self) -> None:
         """Give the lease back; all tasks must be settled."""
         try:
@@ -81,26 +91,34 @@ class Session:
         settings = self._app.settings
         clock = asyncio.get_running_loop().time
         good_until = clock() + settings.lease_seconds
+        away = stalled = False
         while True:
+            started = clock()
             await asyncio.sleep(settings.heartbeat_seconds)
             asked = clock()
+            # A worker that did not get to run cannot tell whether it or the database was away.
+            stalled |= asked - started > settings.heartbeat_seconds + STALL
             running = None
             try:
                 running = await self._beat(good_until - asked)
             except (*CONNECTION_ERRORS, TimeoutError) as error:
                 log.warning("heartbeat failed", error=repr(error))
+                away = True
+                stalled |= clock() > max(asked, good_until) + STALL
                 if clock() < good_until:
                     continue
             if running is None:
                 log.error("lease lost: stopping everything that runs", session_id=self.id)
                 self.is_open = False
                 owner.on_fenced()
+                lost = self.id
                 await self.open()
-                owner.on_opened()
+                owner.on_opened(lost, blameless=away and not stalled)
                 good_until = clock() + settings.lease_seconds
             else:
                 good_until = asked + settings.lease_seconds
                 owner.on_running(running)
+            away = stalled = False
 
     async def _beat(self, seconds: float) -> list[RunningTask] | None:
         """What `beat` answers. Raises TimeoutError when the lease may be over, whatever the line does."""

@@ -15,7 +15,9 @@ PARTS = {
     "queue": ("", "Pause, resume and limit queues."),
     "scheduler": ("worker", "Fire schedules and keep the house."),
     "server": ("server", "Answer gRPC calls."),
+    "stats": ("", "Tell how much work there is, how fast it goes and how it ends."),
     "task": ("", "Submit, read, steer and watch tasks."),
+    "webhook": ("", "Tell addresses of events."),
     "worker": ("worker", "Run tasks."),
 }
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from taskflow_cli.show import coloured, detail, print_json
-from taskflow_client import Event, Finished, Snapshot, Task, TaskEvent, Update
+from taskflow_client import Event, Finished, Snapshot, Task, TaskEvent, TenantUpdate, Update
 
 # These stay on the screen, above the bars.
 TOLD = frozenset(
@@ -41,6 +41,17 @@ async def follow_in_lines(updates: AsyncIterator[Update], title: str) -> Task:
             case Finished(task=task):
                 return task
     raise AssertionError("a watch ends with Finished or an error")
+
+
+async def follow_all(updates: AsyncIterator[TenantUpdate], *, as_json: bool) -> None:
+    """One line for each event of any task."""
+    async for update in updates:
+        if not isinstance(update, Event):
+            continue
+        if as_json:
+            print_json(update.event)
+        else:
+            click.echo(f"{update.event.task_id} {_line(update.event)}")
 
 
 def progress_bars(console: Console) -> Progress:

@@ -13,7 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from taskflow_client import Queue, Task, TaskAttempt, TaskEvent, TaskType, TaskTypeLimit
+from taskflow_client import (
+    Delivery,
+    DeliveryAttempt,
+    Queue,
+    Task,
+    TaskAttempt,
+    TaskEvent,
+    TaskType,
+    TaskTypeLimit,
+    Webhook,
+)
 
 COLOURS = {
     "SUCCEEDED": "green",
@@ -23,6 +33,9 @@ COLOURS = {
     "RETRYING": "yellow",
     "LOST": "red",
     "PAUSED": "yellow",
+    "DISABLED": "yellow",
+    "FAILING": "bold red",
+    "GONE": "magenta",
 }
 CELL = 60  # characters
 
@@ -46,7 +59,7 @@ def print_value(value: Any) -> None:
 
 
 def print_tasks(tasks: Iterable[Task]) -> None:
-    table = _table("id", "name", "type", "status", "priority", "attempt", "created", "took")
+    table = table_of("id", "name", "type", "status", "priority", "attempt", "created", "took")
     for task in tasks:
         table.add_row(
             task.id,
@@ -58,7 +71,7 @@ def print_tasks(tasks: Iterable[Task]) -> None:
             local(task.create_time),
             took(task.start_time, task.end_time) if task.HasField("start_time") else "",
         )
-    _print_table(table)
+    print_table(table)
 
 
 def print_task(task: Task) -> None:
@@ -73,7 +86,7 @@ def print_task(task: Task) -> None:
 
 
 def print_events(events: Iterable[TaskEvent]) -> None:
-    table = _table("#", "time", "kind", "attempt", "by", "detail")
+    table = table_of("#", "time", "kind", "attempt", "by", "detail")
     for event in events:
         table.add_row(
             str(event.sequence),
@@ -83,11 +96,11 @@ def print_events(events: Iterable[TaskEvent]) -> None:
             _short(event.actor),
             escape(detail(event)),
         )
-    _print_table(table)
+    print_table(table)
 
 
 def print_attempts(attempts: Iterable[TaskAttempt]) -> None:
-    table = _table("attempt", "outcome", "worker", "started", "took", "error")
+    table = table_of("attempt", "outcome", "worker", "started", "took", "error")
     for attempt in attempts:
         error = f"{attempt.error.type}: {attempt.error.message}" if attempt.HasField("error") else ""
         table.add_row(
@@ -98,11 +111,11 @@ def print_attempts(attempts: Iterable[TaskAttempt]) -> None:
             took(attempt.start_time, attempt.end_time),
             escape(error),
         )
-    _print_table(table)
+    print_table(table)
 
 
 def print_task_types(task_types: Iterable[TaskType]) -> None:
-    table = _table("type", "workers", "queues", "attempts", "timeout", "description")
+    table = table_of("type", "workers", "queues", "attempts", "timeout", "description")
     for task_type in task_types:
         policy, timeout = task_type.retry_policy, task_type.attempt_timeout
         table.add_row(
@@ -113,12 +126,12 @@ def print_task_types(task_types: Iterable[TaskType]) -> None:
             f"{timeout.ToTimedelta()}" if task_type.HasField("attempt_timeout") else "",
             escape(task_type.description),
         )
-    _print_table(table)
+    print_table(table)
 
 
 def print_queues(queues: Iterable[Queue]) -> None:
     """Queues with their limits: attempts at once, and starts in a second."""
-    table = _table("queue", "status", "limit", "limits of types", "note")
+    table = table_of("queue", "status", "limit", "limits of types", "note")
     for queue in queues:
         table.add_row(
             queue.name,
@@ -127,12 +140,63 @@ def print_queues(queues: Iterable[Queue]) -> None:
             ", ".join(f"{limit.task_type} {_limits(limit)}" for limit in queue.task_type_limits),
             _short(queue.note),
         )
-    _print_table(table)
+    print_table(table)
 
 
 def _limits(of: Queue | TaskTypeLimit) -> str:
     parts = [f"{of.max_concurrency} at once"] if of.max_concurrency else []
     return " and ".join([*parts, f"{of.max_rate:g}/s"] if of.max_rate else parts)
+
+
+def print_webhooks(webhooks: Iterable[Webhook]) -> None:
+    table = table_of("id", "name", "status", "url", "events", "failures", "note")
+    for webhook in webhooks:
+        table.add_row(
+            webhook.id,
+            _short(webhook.name),
+            coloured(Webhook.Status.Name(webhook.status)),
+            escape(webhook.url),
+            ", ".join(webhook.event_types),
+            str(webhook.consecutive_failures or ""),
+            _short(webhook.note),
+        )
+    print_table(table)
+
+
+def print_deliveries(deliveries: Iterable[Delivery]) -> None:
+    table = table_of("id", "event", "#", "time", "status", "attempt", "answer", "error")
+    for delivery in deliveries:
+        table.add_row(
+            delivery.id,
+            delivery.event_type,
+            str(delivery.sequence or ""),
+            local(delivery.event_time),
+            coloured(Delivery.Status.Name(delivery.status)),
+            str(delivery.attempt),
+            str(delivery.response_status or ""),
+            _short(delivery.error),
+        )
+    print_table(table)
+
+
+def print_delivery(delivery: Delivery) -> None:
+    """A delivery, what was sent, and each answer."""
+    print_deliveries([delivery])
+    table = table_of("attempt", "outcome", "to", "started", "took", "answer", "body")
+    for attempt in delivery.attempts:
+        outcome = DeliveryAttempt.Outcome.Name(attempt.outcome) if attempt.outcome else ""
+        table.add_row(
+            str(attempt.attempt),
+            coloured(outcome),
+            attempt.remote_address,
+            local(attempt.start_time),
+            f"{attempt.latency.ToTimedelta().total_seconds():.3f} s" if attempt.HasField("latency") else "",
+            str(attempt.response_status or ""),
+            _short(attempt.response_body or attempt.error),
+        )
+    print_table(table)
+    if delivery.body_json:
+        console.print(escape(delivery.body_json), soft_wrap=True)
 
 
 def coloured(word: str) -> str:
@@ -198,14 +262,14 @@ def _json_text(task: Task, field: str) -> str:
     return value if isinstance(value, str) else json_format.MessageToJson(value, indent=None)
 
 
-def _table(*names: str) -> Table:
+def table_of(*names: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:
         table.add_column(name.upper(), overflow="fold", no_wrap=name in {"id", "status", "created", "time"})
     return table
 
 
-def _print_table(table: Table) -> None:
+def print_table(table: Table) -> None:
     if not table.row_count:
         console.print("[dim]none[/]")
         return

@@ -9,7 +9,7 @@ import click
 
 from taskflow_cli.arguments import JsonObject, Length, Time
 from taskflow_cli.connection import TASK_ENDED_BADLY, calls_taskflow, tell
-from taskflow_cli.follow import follow_in_json, follow_in_lines, follow_with_bar, progress_bars
+from taskflow_cli.follow import follow_all, follow_in_json, follow_in_lines, follow_with_bar, progress_bars
 from taskflow_cli.show import (
     console,
     print_attempts,
@@ -20,7 +20,7 @@ from taskflow_cli.show import (
     print_tasks,
     print_value,
 )
-from taskflow_client import RetryPolicy, Task, TaskCancelled, TaskEndedBadly, TaskFlow
+from taskflow_client import RetryPolicy, Task, TaskCancelled, TaskEndedBadly, TaskEvent, TaskFlow
 
 EXIT_STATUS = """Exit status: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the service refused,
 could not be reached, or did not finish in time."""
@@ -146,6 +146,25 @@ async def retry(taskflow: TaskFlow, /, *, task_id: str, reason: str, as_json: bo
 async def watch(taskflow: TaskFlow, /, *, task_id: str, as_json: bool) -> None:
     """Follow a task to its end, then print its result."""
     await _watch(taskflow, await taskflow.get(task_id), as_json=as_json)
+
+
+@task.command()
+@click.option(
+    "--filter", "filter_", default="", help="As in `list`; status and attempt are those of the event."
+)
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(TaskEvent.Kind.keys()[1:], case_sensitive=False),
+    help="Only such events. Repeatable.",
+)
+@as_json
+@calls_taskflow
+async def tail(taskflow: TaskFlow, /, *, filter_: str, kinds: Sequence[str], as_json: bool) -> None:
+    """Follow all tasks, from now on, until interrupted."""
+    numbers: list[Any] = [TaskEvent.Kind.Value(kind.upper()) for kind in kinds]
+    await follow_all(taskflow.watch_all(filter_, kinds=numbers), as_json=as_json)
 
 
 @task.command()

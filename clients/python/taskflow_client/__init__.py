@@ -23,30 +23,50 @@ from taskflow_client.errors import (
 )
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
-from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_client.stats import Stats
+from taskflow_client.verification import WebhookInvalid, verify_webhook
+from taskflow_client.watching import Event, Finished, Snapshot, SnapshotEnd, TenantUpdate, Update
+from taskflow_client.webhooks import Webhooks
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
+from taskflow_proto.v1.stats_pb2 import (
+    DurationStats,
+    LaneStats,
+    Overview,
+    QueueStats,
+    TaskGroupStats,
+    TaskStats,
+)
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
+from taskflow_proto.v1.webhook_pb2 import Delivery, DeliveryAttempt, Webhook, WebhookEvent
 
 __all__ = [
     "Aborted",
     "AlreadyExists",
     "ApiError",
     "DeadlineExceeded",
+    "Delivery",
+    "DeliveryAttempt",
+    "DurationStats",
     "Event",
     "FailedPrecondition",
     "FieldViolation",
     "Finished",
     "InternalError",
     "InvalidArgument",
+    "LaneStats",
     "NewTask",
     "NotFound",
     "OutOfRange",
+    "Overview",
     "PermissionDenied",
     "Queue",
+    "QueueStats",
     "Queues",
     "ResourceExhausted",
     "RetryPolicy",
     "Snapshot",
+    "SnapshotEnd",
+    "Stats",
     "Task",
     "TaskAttempt",
     "TaskCancelled",
@@ -55,12 +75,20 @@ __all__ = [
     "TaskEvent",
     "TaskFailed",
     "TaskFlow",
+    "TaskGroupStats",
     "TaskProgress",
+    "TaskStats",
     "TaskType",
     "TaskTypeLimit",
+    "TenantUpdate",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
     "UniqueKey",
     "Update",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookInvalid",
+    "Webhooks",
+    "verify_webhook",
 ]

@@ -15,7 +15,9 @@ from taskflow_client.channel import open_channel
 from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc_error, from_status, may_pass
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
-from taskflow_client.watching import Update, follow
+from taskflow_client.stats import Stats
+from taskflow_client.watching import TenantUpdate, Update, follow, tenant_update, update
+from taskflow_client.webhooks import Webhooks
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
@@ -68,10 +70,12 @@ class TaskFlow:
         """
         self._channel = open_channel(address, credentials, retries=retries)
         self._stub = TaskServiceStub(self._channel)
-        self.queues = Queues(self._channel, self._call)
         self._metadata = (("x-tenant-id", tenant),) if tenant else ()
         self._timeout = timeout
         self._patience = patience
+        self.queues = Queues(self._channel, self._call)
+        self.webhooks = Webhooks(self._channel, self._call)
+        self.stats = Stats(self._channel, self._call, self._metadata, lambda: Backoff(patience))
 
     async def __aenter__(self) -> Self:
         return self
@@ -229,7 +233,23 @@ class TaskFlow:
             request.resume_token = token
             return self._stub.WatchTask(request, metadata=self._metadata)
 
-        return follow(open_stream, resume_token, Backoff(self._patience))
+        return follow(open_stream, update, resume_token, Backoff(self._patience))
+
+    def watch_all(
+        self, filter: str = "", *, kinds: Iterable[TaskEvent.Kind] = (), resume_token: str = ""
+    ) -> AsyncGenerator[TenantUpdate, None]:
+        """Follow all tasks that match: a Snapshot of each, SnapshotEnd, then each Event as it happens.
+
+        It does not end, and resumes by itself, with no gap and no duplicate; cut off while the snapshots
+        come, it brings them anew. `kinds`: of events; by default all. `resume_token` as for `watch`.
+        """
+        request = calls.WatchTasksRequest(filter=filter, kinds=kinds)
+
+        def open_stream(token: str) -> Any:
+            request.resume_token = token
+            return self._stub.WatchTasks(request, metadata=self._metadata)
+
+        return follow(open_stream, tenant_update, resume_token, Backoff(self._patience))
 
     async def list(
         self, filter: str = "", *, order_by: str = "", full: bool = False, page_size: int = PAGE_SIZE

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import grpc
 
 from taskflow_client.backoff import Backoff
 from taskflow_client.errors import ApiError, NotFound, Unavailable, from_rpc_error, may_pass
 from taskflow_proto.v1.task_pb2 import Task, TaskEvent
-from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskResponse
+from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskResponse, WatchTasksResponse
 
-Stream: TypeAlias = grpc.aio.UnaryStreamCall[object, WatchTaskResponse]
+Message = TypeVar("Message", WatchTaskResponse, WatchTasksResponse)
+Said = TypeVar("Said")
+Stream: TypeAlias = grpc.aio.UnaryStreamCall[object, Message]
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,25 @@ class Finished:
     resume_token: str
 
 
+@dataclass(frozen=True)
+class SnapshotEnd:
+    """All snapshots were sent: `count` of them. `reset`: events before them were lost to a long interruption."""
+
+    count: int
+    reset: bool
+    resume_token: str
+
+
 Update: TypeAlias = Snapshot | Event | Finished
+TenantUpdate: TypeAlias = Snapshot | SnapshotEnd | Event
 
 
 async def follow(
-    open_stream: Callable[[str], Stream], resume_token: str, backoff: Backoff
-) -> AsyncGenerator[Update, None]:
+    open_stream: Callable[[str], Stream[Message]],
+    said_by: Callable[[Message], Said | None],
+    resume_token: str,
+    backoff: Backoff,
+) -> AsyncGenerator[Said, None]:
     """The updates of one watch. A stream that ends too soon is opened again after the last message seen.
 
     Raises ApiError: what the service says, or the last failure to reach it once `backoff` gives up.
@@ -57,7 +72,7 @@ async def follow(
             async for message in stream:
                 resume_token = message.resume_token
                 backoff.reset()
-                update = _update(message)
+                update = said_by(message)
                 if update is not None:
                     yield update
                 if isinstance(update, Finished):
@@ -74,7 +89,7 @@ async def follow(
         await asyncio.sleep(seconds)
 
 
-def _update(message: WatchTaskResponse) -> Update | None:
+def update(message: WatchTaskResponse) -> Update | None:
     """What a message says to the watcher; None if it is about the connection only. Raises NotFound."""
     match message.WhichOneof("message"):
         case "snapshot":
@@ -85,4 +100,17 @@ def _update(message: WatchTaskResponse) -> Update | None:
             return Finished(message.closing.task, message.resume_token)
         case "closing" if message.closing.reason == StreamClosing.DELETED:
             raise NotFound(grpc.StatusCode.NOT_FOUND, "the task was deleted", reason="NOT_FOUND")
+    return None
+
+
+def tenant_update(message: WatchTasksResponse) -> TenantUpdate | None:
+    """What a message says to who watches all tasks; None if it is about the connection only."""
+    match message.WhichOneof("message"):
+        case "snapshot":
+            return Snapshot(message.snapshot.task, message.snapshot.reset, message.resume_token)
+        case "snapshot_end":
+            end = message.snapshot_end
+            return SnapshotEnd(end.count, end.reset, message.resume_token)
+        case "event":
+            return Event(message.event, message.resume_token)
     return None

@@ -6,7 +6,9 @@ tables. `MetaData` here and the migrations describe the same database: a test co
 
 from taskflow_core.models.base import Base
 from taskflow_core.models.queue import Queue
+from taskflow_core.models.stats import StatsCursor, TaskCount, TaskStats
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
+from taskflow_core.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
 from taskflow_core.models.worker import TaskType, WorkerSession
 
 __all__ = [
@@ -14,10 +16,16 @@ __all__ = [
     "FINAL",
     "Base",
     "Queue",
+    "StatsCursor",
     "Task",
     "TaskAttempt",
+    "TaskCount",
     "TaskEvent",
     "TaskResult",
+    "TaskStats",
     "TaskType",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
     "WorkerSession",
 ]

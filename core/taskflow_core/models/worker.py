@@ -23,6 +23,8 @@ class WorkerSession(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     lease_until: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # It ends what it runs and starts nothing more.
+    draining: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         Index("worker_sessions_open", "lease_until", postgresql_where=text("ended_at IS NULL")),

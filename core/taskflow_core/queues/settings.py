@@ -1,24 +1,27 @@
 """Reading and changing the settings of queues."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Subquery, func, literal, select, true, union
+from sqlalchemy import ARRAY, Subquery, Text, cast, func, literal, select, union
 from sqlalchemy.orm import aliased
 
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import EtagMismatch
 from taskflow_core.filters import ENUM, TEXT, TIMESTAMP, FilterField, compile_filter
-from taskflow_core.models import Queue, Task, WorkerSession
+from taskflow_core.models import Queue, WorkerSession
 from taskflow_core.paging import PageTokens, parse_order
 from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.rooms import QueueKey
-from taskflow_core.states import TASK_WAITING, QueueStatus, TaskStatus
+from taskflow_core.states import TASK_FINAL, QueueStatus, TaskStatus
+from taskflow_core.stats.now import snapshot, standings
 from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
 
 # How long a change outlives a database that is away, in seconds.
 PATIENCE = 5.0
+
+UNFINISHED = frozenset(TaskStatus) - TASK_FINAL
 
 GET = "SELECT * FROM queues WHERE tenant_id = $1 AND name = $2"
 
@@ -58,7 +61,7 @@ class QueueSettings:
 
         Raises InvalidArgument (INVALID_FILTER, INVALID_PAGE_TOKEN).
         """
-        known = _known(tenant_id)
+        known = _known(tenant_id, await _queues_at_work(self._database, tenant_id))
         queue = aliased(Queue, known, adapt_on_names=True)
         order = parse_order("", {"name": queue.name}, "name", tie_breaker="name")
         query = select(known)
@@ -128,17 +131,19 @@ def _unset(tenant_id: str, name: str) -> dict[str, Any]:
     }
 
 
-def _known(tenant_id: str) -> Subquery:
+async def _queues_at_work(database: Database, tenant_id: str) -> list[str]:
+    """The queues that have unfinished tasks, as statistics have counted them: nobody reads the tasks for it."""
+    async with snapshot(database, tenant_id) as seen:
+        found = await standings(seen)
+    return sorted({group.queue for group, standing in found.items() if UNFINISHED & standing.states.keys()})
+
+
+def _known(tenant_id: str, at_work: Sequence[str]) -> Subquery:
     """Every queue of a tenant that anybody has named, with its settings."""
-    of_tenant = Task.tenant_id == tenant_id
     live = WorkerSession.ended_at.is_(None) & (WorkerSession.lease_until > func.now())
-    # One by one as the partial indexes have them, so that finished tasks are not read.
     names = union(
         select(Queue.name).where(Queue.tenant_id == tenant_id),
-        select(Task.queue).where(of_tenant, Task.status == TaskStatus.QUEUED, Task.held.is_not(true())),
-        select(Task.queue).where(of_tenant, Task.status.in_(sorted(TASK_WAITING)), Task.held),
-        select(Task.queue).where(of_tenant, Task.status.in_(sorted(TASK_WAITING - {TaskStatus.QUEUED}))),
-        select(Task.queue).where(of_tenant, Task.status == TaskStatus.RUNNING),
+        select(func.unnest(cast(list(at_work), ARRAY(Text)))),
         select(func.unnest(WorkerSession.queues)).where(live),
     ).subquery()
     name = names.c[0]

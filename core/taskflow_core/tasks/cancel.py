@@ -1,9 +1,10 @@
 """SCHEDULED | QUEUED | RETRYING -> CANCELLED, and asking a RUNNING task to stop."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -38,10 +39,18 @@ WITH moved AS (
   INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
   SELECT id, last_sequence, tenant_id,
     CASE WHEN status = 'RUNNING' THEN 'CANCEL_REQUESTED' ELSE 'CANCELLED' END,
-    status, attempt, $3, jsonb_build_object('message', $4::text)
+    status, attempt, $3, jsonb_build_object('message', $4::text, 'call', $6::text)
   FROM moved
 )
 SELECT id, status, attempt, session_id FROM moved
+"""
+
+# After a commit whose answer was lost, the log tells what the call has done.
+FIND_DONE = """
+SELECT e.kind, t.id, t.status, t.attempt, t.session_id
+FROM task_events e JOIN tasks t ON t.id = e.task_id
+WHERE e.task_id = ANY($1::uuid[]) AND t.id = ANY($1::uuid[])
+  AND e.kind IN ('CANCELLED', 'CANCEL_REQUESTED') AND e.data ->> 'call' = $2
 """
 
 
@@ -78,16 +87,25 @@ class TaskCancellation:
         self, tenant_id: str | None, task_ids: Sequence[UUID], actor: str, reason: str
     ) -> Cancellations:
         """Cancel those of the tasks that are not final. `tenant_id` is None for the service itself."""
+        tries, call = 0, str(uuid4())
 
-        async def once() -> list[Row]:
-            return list(await self._database.by_key.fetch(CANCEL, task_ids, tenant_id, actor, reason, True))
+        async def once() -> tuple[list[Row], list[Row]]:
+            nonlocal tries
+            tries += 1
+            before = await self._database.by_key.fetch(FIND_DONE, task_ids, call) if tries > 1 else []
+            moved = await self._database.by_key.fetch(CANCEL, task_ids, tenant_id, actor, reason, True, call)
+            return list(before), list(moved)
 
         # Safe to repeat: a row that was cancelled, or asked, is not matched again.
-        moved = await until_answered(once, "cancel tasks", give_up_after=5)
-        self._announcer.announce(Announcement(row["id"]) for row in moved)
-        running = [row for row in moved if row["status"] == TaskStatus.RUNNING]
-        await self._tell_workers(running)
-        return Cancellations(cancelled=len(moved) - len(running), requested=len(running))
+        before, moved = await until_answered(once, "cancel tasks", give_up_after=5)
+        self._announcer.announce(Announcement(row["id"]) for row in (*before, *moved))
+        await self._tell_workers([row for row in (*before, *moved) if row["status"] == TaskStatus.RUNNING])
+        kinds = Counter(row["kind"] for row in before)
+        requested = sum(row["status"] == TaskStatus.RUNNING for row in moved)
+        return Cancellations(
+            cancelled=kinds["CANCELLED"] + len(moved) - requested,
+            requested=kinds["CANCEL_REQUESTED"] + requested,
+        )
 
     async def _tell_workers(self, running: Sequence[Row]) -> None:
         """Say it at once; the worker's next heartbeat would bring it too."""
@@ -101,4 +119,4 @@ class TaskCancellation:
 
 async def cancel_waiting(connection: Connection, task_id: UUID, actor: str, *, reason: str) -> None:
     """Cancel one task if it still waits; do nothing otherwise."""
-    await connection.fetch(CANCEL, [task_id], None, actor, reason, False)
+    await connection.fetch(CANCEL, [task_id], None, actor, reason, False, str(uuid4()))

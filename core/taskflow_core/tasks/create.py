@@ -12,7 +12,7 @@ import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.batching import Batcher
-from taskflow_core.db import CONNECTION_ERRORS, Connection, Database, is_outage, until_answered
+from taskflow_core.db import Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
 from taskflow_core.ids import new_id
 from taskflow_core.tasks.cancel import cancel_waiting
@@ -84,8 +84,9 @@ WITH created AS (
   ON CONFLICT DO NOTHING
   RETURNING id, tenant_id, status, run_at, created_at
 ), logged AS (
-  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor)
-  SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, 0, actors.actor
+  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
+  SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, 0, actors.actor,
+    CASE created.status WHEN 'SCHEDULED' THEN jsonb_build_object('next_attempt_time', created.run_at) END
   FROM created JOIN unnest($1::uuid[], $18::text[]) AS actors (id, actor) USING (id)
 )
 SELECT id, status, run_at, created_at FROM created
@@ -154,7 +155,7 @@ class TaskCreation:
             outcomes: list[Row | TaskFlowError] = await until_answered(
                 work, "create tasks", give_up_after=PATIENCE
             )
-        except CONNECTION_ERRORS as error:
+        except Exception as error:
             if not is_outage(error):
                 raise
             raise Unavailable("the database is away; the task may or may not have been stored") from error

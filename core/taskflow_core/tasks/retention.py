@@ -5,6 +5,7 @@ between leaves nothing that nobody would find again.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Database, alone
 from taskflow_core.models import DEAD_LETTER
 from taskflow_core.result_store import ResultStore, ResultStoreError
+from taskflow_core.stats.figures import TaskGroup
+from taskflow_core.stats.log import EVER, State
+from taskflow_core.stats.rollup import StatsRollup, change_counts, hold_cursor
 from taskflow_core.tasks.rows import Row
 
 log = structlog.get_logger()
@@ -43,11 +47,13 @@ ORDER BY finished_at, id LIMIT $4
 """
 
 # The condition again: a task may have been put back to work since it was found. The keys again: whatever the
-# planner thinks of a table, its rows are found by key.
+# planner thinks of a table, its rows are found by key. Statistics come first: what they have not counted yet
+# stays until the next run.
 DELETE = """
 WITH old AS MATERIALIZED (
-  SELECT id FROM tasks
+  SELECT id FROM tasks t
   WHERE id = ANY($2::uuid[]) AND {condition} AND finished_at < now() - make_interval(secs => $1)
+    AND NOT EXISTS (SELECT FROM task_events e WHERE e.task_id = t.id AND e.xid >= $3::text::xid8)
   FOR UPDATE SKIP LOCKED
 ), results AS (
   DELETE FROM task_results r USING old WHERE r.task_id = ANY($2::uuid[]) AND r.task_id = old.id
@@ -56,7 +62,9 @@ WITH old AS MATERIALIZED (
 ), events AS (
   DELETE FROM task_events e USING old WHERE e.task_id = ANY($2::uuid[]) AND e.task_id = old.id
 )
-DELETE FROM tasks t USING old WHERE t.id = ANY($2::uuid[]) AND t.id = old.id RETURNING t.id
+DELETE FROM tasks t USING old WHERE t.id = ANY($2::uuid[]) AND t.id = old.id
+RETURNING t.id, t.tenant_id, t.queue, t.priority, t.task_type,
+  CASE WHEN t.discarded_at IS NULL THEN t.status ELSE 'DISCARDED' END AS state
 """
 
 # Not those that a task still names: the sweep reads them.
@@ -89,9 +97,11 @@ class Retention:
         database: Database,
         announcer: Announcer,
         store: ResultStore | None,
+        rollup: StatsRollup,
         limits: RetentionLimits,
     ) -> None:
         self._database = database
+        self._rollup = rollup
         self._announcer = announcer
         self._store = store
         self._limits = limits
@@ -102,6 +112,7 @@ class Retention:
         async with alone(self._database, LOCK) as is_alone:
             if not is_alone:
                 return {}
+            await self._rollup.run()
             deleted = {
                 "tasks": await self._delete_old(DONE, self._limits.tasks),
                 "dead_letters": await self._delete_old(DEAD, self._limits.dead_letters),
@@ -137,7 +148,10 @@ class Retention:
     async def _delete(self, rows: Sequence[Row], condition: str, seconds: float) -> int:
         freed = await asyncio.gather(*map(self._delete_stored, rows))
         task_ids = list(chain.from_iterable(freed))
-        gone = await self._database.pool.fetch(DELETE.format(condition=condition), seconds, task_ids)
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            counted = await hold_cursor(connection)
+            gone = await connection.fetch(DELETE.format(condition=condition), seconds, task_ids, counted)
+            await change_counts(connection, _fewer(gone))
         self._announcer.announce(Announcement(row["id"]) for row in gone)
         return len(gone)
 
@@ -160,3 +174,12 @@ class Retention:
             deleted += len(rows)
             if len(rows) < self._limits.batch:
                 return deleted
+
+
+def _fewer(gone: Sequence[Row]) -> Counter[State]:
+    """By how much the numbers of tasks in states change when these are gone."""
+    fewer: Counter[State] = Counter()
+    for row in gone:
+        group = TaskGroup(row["queue"], row["priority"], row["task_type"])
+        fewer[State(row["tenant_id"], group, row["state"], EVER)] -= 1
+    return fewer

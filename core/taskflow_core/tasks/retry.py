@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
@@ -12,11 +12,12 @@ from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import AlreadyExists, WrongStatus
 from taskflow_core.models import DEAD_LETTER
+from taskflow_core.states import TASK_FINAL, TaskStatus
 from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.rows import Row, columns, hint_of
 
 # A deadline that has passed is lifted: it would cancel the task at once. With $7 only dead letters of up to
-# then are moved, so that one replay does not take a task twice.
+# then are moved, so that one replay does not take a task twice. $8 names the call in the log.
 RETRY = f"""
 WITH found AS MATERIALIZED (
   SELECT id FROM tasks
@@ -35,7 +36,8 @@ WITH found AS MATERIALIZED (
   RETURNING {columns("t")}
 ), logged AS (
   INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
-  SELECT id, last_sequence, tenant_id, 'REPLAYED', status, attempt, $3, jsonb_build_object('message', $4::text)
+  SELECT id, last_sequence, tenant_id, 'REPLAYED', status, attempt, $3,
+    jsonb_build_object('message', $4::text, 'call', $8::text)
   FROM moved
 )
 SELECT * FROM moved
@@ -43,6 +45,14 @@ SELECT * FROM moved
 
 # The payloads of many tasks together could be too much to carry.
 RETRY_ALL = RETRY.replace("SELECT * FROM moved", "SELECT id, queue, priority, attempt, run_at FROM moved")
+
+# After a commit whose answer was lost, the log tells which tasks the call has moved, wherever they are now.
+FIND_MOVED = """
+SELECT DISTINCT task_id FROM task_events
+WHERE task_id = ANY($1::uuid[]) AND kind = 'REPLAYED' AND data ->> 'call' = $2
+"""
+
+WAS_PUT_BACK = "SELECT EXISTS (SELECT FROM task_events WHERE task_id = $1 AND kind = 'REPLAYED')"
 
 
 @dataclass(frozen=True)
@@ -61,13 +71,20 @@ class TaskRetry:
         self._announcer = announcer
 
     async def retry(self, tenant_id: str, task_id: UUID, actor: str, reason: str) -> Row:
-        """Put one task back and return its row.
+        """Put one task back and return its row. Repeating it changes nothing while the task is not final again.
 
         Raises NotFound, WrongStatus, and AlreadyExists if another task holds its unique key by now.
         """
+        tries, call = 0, str(uuid4())
 
         async def once() -> Row | None:
-            return await self._database.pool.fetchrow(RETRY, *_arguments(tenant_id, [task_id], actor, reason))
+            nonlocal tries
+            tries += 1
+            if tries > 1 and await self._moved_before([task_id], call):
+                return await get_task(self._database, tenant_id, task_id)
+            return await self._database.pool.fetchrow(
+                RETRY, [task_id], *_arguments(tenant_id, actor, reason, call)
+            )
 
         try:
             moved = await until_answered(once, "retry a task", give_up_after=5)
@@ -78,21 +95,58 @@ class TaskRetry:
                 task_id=str(task_id),
             ) from error
         if moved is not None:
-            self._announcer.announce([Announcement(moved["id"], hint_of(moved))])
+            if moved["status"] == TaskStatus.QUEUED:
+                self._announcer.announce([Announcement(moved["id"], hint_of(moved))])
             return moved
         row = await get_task(self._database, tenant_id, task_id)
+        if row["status"] not in TASK_FINAL and await self._database.pool.fetchval(WAS_PUT_BACK, task_id):
+            return row
         raise WrongStatus("task", str(task_id), row["status"], ["FAILED", "CANCELLED"])
 
     async def retry_all(self, tenant_id: str, task_ids: Sequence[UUID], actor: str, reason: str) -> int:
-        """Put back those of the tasks that are FAILED or CANCELLED, all or none, and return how many."""
+        """Put back those of the tasks that are FAILED or CANCELLED, in one transaction, and return how many.
 
-        async def once() -> list[Row]:
-            arguments = _arguments(tenant_id, task_ids, actor, reason)
-            return list(await self._database.pool.fetch(RETRY_ALL, *arguments))
+        One whose unique key another task holds by now stays where it is.
+        """
+        tries, call = 0, str(uuid4())
 
-        moved = await until_answered(once, "retry tasks", give_up_after=5)
+        async def once() -> tuple[int, list[Row]]:
+            nonlocal tries
+            tries += 1
+            before = await self._moved_before(task_ids, call) if tries > 1 else set()
+            left = [task_id for task_id in task_ids if task_id not in before]
+            async with self._database.pool.acquire() as connection, connection.transaction():
+                moved = await _put_back(connection, left, _arguments(tenant_id, actor, reason, call))
+            return len(before) + len(moved), moved
+
+        # What was moved by a commit whose answer was lost gets its hints from the sweep.
+        count, moved = await until_answered(once, "retry tasks", give_up_after=5)
         self._announcer.announce(Announcement(row["id"], hint_of(row)) for row in moved)
-        return len(moved)
+        return count
+
+    async def _moved_before(self, task_ids: Sequence[UUID], call: str) -> set[UUID]:
+        rows = await self._database.pool.fetch(FIND_MOVED, task_ids, call)
+        return {row["task_id"] for row in rows}
+
+
+async def _put_back(
+    connection: Connection, task_ids: Sequence[UUID], arguments: tuple[Any, ...]
+) -> list[Row]:
+    """Move those that can be, inside the caller's transaction, and return rows that are good for `hint_of`."""
+    if not task_ids:
+        return []
+    try:
+        async with connection.transaction():
+            return list(await connection.fetch(RETRY_ALL, task_ids, *arguments))
+    except asyncpg.UniqueViolationError:
+        if len(task_ids) == 1:
+            return []
+    # In halves until those at fault stand alone.
+    middle = len(task_ids) // 2
+    return [
+        *await _put_back(connection, task_ids[:middle], arguments),
+        *await _put_back(connection, task_ids[middle:], arguments),
+    ]
 
 
 async def retry_dead_letters(
@@ -110,30 +164,18 @@ async def retry_dead_letters(
     One whose unique key another task holds by now stays where it is. The rows are good for `hint_of`; announce
     them after the commit.
     """
-    arguments = _arguments(tenant_id, task_ids, actor, reason, payload, dead_before)
-    try:
-        async with connection.transaction():
-            return list(await connection.fetch(RETRY_ALL, *arguments))
-    except asyncpg.UniqueViolationError:
-        if len(task_ids) == 1:
-            return []
-    # In halves until those at fault stand alone.
-    middle = len(task_ids) // 2
-    moved = []
-    for half in (task_ids[:middle], task_ids[middle:]):
-        moved += await retry_dead_letters(
-            connection, tenant_id, half, actor, reason, dead_before=dead_before, payload=payload
-        )
-    return moved
+    arguments = _arguments(tenant_id, actor, reason, str(uuid4()), payload, dead_before)
+    return await _put_back(connection, task_ids, arguments)
 
 
 def _arguments(
     tenant_id: str,
-    task_ids: Sequence[UUID],
     actor: str,
     reason: str,
+    call: str,
     payload: NewPayload | None = None,
     dead_before: datetime | None = None,
 ) -> tuple[Any, ...]:
+    """What the statements take after the tasks."""
     text, form = (None, None) if payload is None else (payload.text, payload.form)
-    return task_ids, tenant_id, actor, reason, text, form, dead_before
+    return tenant_id, actor, reason, text, form, dead_before, call

@@ -65,8 +65,9 @@ WITH due AS MATERIALIZED (
   FROM due WHERE t.id = due.id
   RETURNING t.id, t.tenant_id, t.queue, t.priority, t.attempt, t.run_at, t.last_sequence
 ), logged AS (
-  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor)
-  SELECT id, last_sequence, tenant_id, 'QUEUED', 'QUEUED', attempt, $2 FROM moved
+  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
+  SELECT id, last_sequence, tenant_id, 'QUEUED', 'QUEUED', attempt, $2, jsonb_build_object('next_attempt_time', run_at)
+  FROM moved
 )
 SELECT id, queue, priority, attempt, run_at FROM moved
 """

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
@@ -28,10 +29,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Event:
-    """The next line of the log."""
+    """The next line of the log. The same line is equal for all watchers: what is made of it serves them all."""
 
-    token: str
-    event: Row
+    task_id: UUID
+    sequence: int
+    event: Row = field(compare=False)
+    tokens: PageTokens = field(compare=False)
+
+    @property
+    def token(self) -> str:
+        return _token(self.tokens, self.task_id, self.sequence)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Closing:
     """The last message. `task` comes with FINISHED."""
 
     token: str
-    reason: Literal["FINISHED", "DRAINING", "MAX_DURATION", "DELETED"]
+    reason: Literal["FINISHED", "DRAINING", "SLOW_CONSUMER", "MAX_DURATION", "DELETED"]
     task: Row | None = None
 
 
@@ -80,12 +87,17 @@ class TaskWatch:
         *,
         keep_alive: float,
         max_duration: float,
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`patience`: seconds for which a reader may leave a message untaken. The other times are seconds, too."""
         self._database = database
         self._feed = feed
         self._tokens = tokens
         self._keep_alive = keep_alive
         self._max_duration = max_duration
+        self._patience = patience
+        self._clock = clock
 
     def drain(self) -> None:
         """End all watches: their clients are to reconnect elsewhere."""
@@ -94,8 +106,25 @@ class TaskWatch:
     async def watch(
         self, tenant_id: str, task_id: UUID, resume_token: str = "", min_progress_interval: float = 0.0
     ) -> AsyncGenerator[Message, None]:
-        """The messages of one watch. Raises NotFound, InvalidArgument (INVALID_RESUME_TOKEN)."""
-        clock = asyncio.get_running_loop().time
+        """The messages of one watch. Raises NotFound, InvalidArgument (INVALID_RESUME_TOKEN).
+
+        Nothing is read ahead of the reader by more than one look at the log, so a slow one costs no memory.
+        """
+        async with aclosing(
+            self._follow(tenant_id, task_id, resume_token, min_progress_interval)
+        ) as messages:
+            async for message in messages:
+                handed_over = self._clock()
+                yield message
+                if self._clock() - handed_over > self._patience and not isinstance(message, Closing):
+                    async for last in self._part_with(tenant_id, task_id, message):
+                        yield last
+                    return
+
+    async def _follow(
+        self, tenant_id: str, task_id: UUID, resume_token: str, min_progress_interval: float
+    ) -> AsyncGenerator[Message, None]:
+        clock = self._clock
         # Spread, so that watches opened together do not end together.
         end = clock() + self._max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
         thinner = _Thinner(min_progress_interval)
@@ -117,7 +146,7 @@ class TaskWatch:
                         yield Snapshot(self._token(task_id, after), task, reset=True)
                     for event in events:
                         if event["sequence"] > after and thinner.passes(event, clock()):
-                            yield Event(self._token(task_id, event["sequence"]), event)
+                            yield Event(task_id, event["sequence"], event, self._tokens)
                     if events:
                         after = max(after, events[-1]["sequence"])
                     reason = self._reason_to_close(events, overdue=clock() > end)
@@ -130,6 +159,21 @@ class TaskWatch:
                     if not events:
                         yield KeepAlive(self._token(task_id, after))
         yield Closing(self._token(task_id, after), "DELETED")
+
+    async def _part_with(self, tenant_id: str, task_id: UUID, last: Message) -> AsyncGenerator[Message, None]:
+        """The end of a watch whose reader is too slow: the task as it is by now, instead of all that it missed."""
+        try:
+            task = await get_task(self._database, tenant_id, task_id)
+        except NotFound:
+            yield Closing(last.token, "DELETED")
+            return
+        token = self._token(task_id, task["last_sequence"])
+        if token != last.token:
+            yield Snapshot(token, task, reset=True)
+        if task["status"] in TASK_FINAL:
+            yield Closing(token, "FINISHED", task)
+        else:
+            yield Closing(token, "SLOW_CONSUMER")
 
     async def wait(self, tenant_id: str, task_id: UUID, seconds: float) -> Row:
         """The task once it is final, or as it is after `seconds`. Raises NotFound."""
@@ -158,7 +202,7 @@ class TaskWatch:
         return "MAX_DURATION" if overdue else None
 
     def _token(self, task_id: UUID, sequence: int) -> str:
-        return self._tokens.encode([sequence], {"watch": str(task_id)})
+        return _token(self._tokens, task_id, sequence)
 
     def _resume(self, task: Row, token: str) -> int | None:
         """The number of the last event that the watcher has seen; `None` if it starts anew."""
@@ -175,3 +219,7 @@ class TaskWatch:
                 reason="INVALID_RESUME_TOKEN",
             )
         return sequence
+
+
+def _token(tokens: PageTokens, task_id: UUID, sequence: int) -> str:
+    return tokens.encode([sequence], {"watch": str(task_id)})

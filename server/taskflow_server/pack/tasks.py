@@ -1,20 +1,18 @@
-"""Tasks, their events and attempts, and the messages of a watch."""
+"""Tasks, their events and attempts."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from taskflow_core.tasks import watch
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
-from taskflow_proto.v1 import task_pb2, task_service_pb2
+from taskflow_proto.v1 import task_pb2
 from taskflow_server.pack.values import duration, id_text, retry_policy, time_of, timestamp
 from taskflow_server.structs import fits_in_value, set_value
 
 Task = task_pb2.Task
 TaskEvent = task_pb2.TaskEvent
 TaskAttempt = task_pb2.TaskAttempt
-StreamClosing = task_service_pb2.StreamClosing
 
 
 def task(row: Row, *, full: bool = True) -> task_pb2.Task:
@@ -122,23 +120,6 @@ def task_type(row: Row) -> task_pb2.TaskType:
         retry_policy=retry_policy(row["retry_policy"]),
         queues=row["queues"],
     )
-
-
-def watch_message(message: watch.Message) -> task_service_pb2.WatchTaskResponse:
-    """One message of a watch."""
-    response = task_service_pb2.WatchTaskResponse(resume_token=message.token)
-    match message:
-        case watch.Snapshot():
-            response.snapshot.task.CopyFrom(with_result(message.task))
-            response.snapshot.reset = message.reset
-        case watch.Event():
-            response.event.CopyFrom(event(message.event))
-        case watch.KeepAlive():
-            response.keep_alive.time.GetCurrentTime()
-        case watch.Closing():
-            task_at_end = None if message.task is None else with_result(message.task)
-            response.closing.MergeFrom(StreamClosing(reason=message.reason, task=task_at_end))
-    return response
 
 
 def unique_key(key: str | None, scope: str | None) -> task_pb2.UniqueKey | None:

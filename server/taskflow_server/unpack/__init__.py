@@ -2,15 +2,24 @@
 
 from taskflow_server.unpack.dead_letters import dead_letters, replay_order
 from taskflow_server.unpack.queues import queue_limits
-from taskflow_server.unpack.tasks import new_task, new_tasks
-from taskflow_server.unpack.values import seconds, task_ids
+from taskflow_server.unpack.stats import period, task_filter
+from taskflow_server.unpack.tasks import event_kinds, new_task, new_tasks
+from taskflow_server.unpack.values import seconds, task_ids, time
+from taskflow_server.unpack.webhooks import signature_scheme, webhook_changes, webhook_fields
 
 __all__ = [
     "dead_letters",
+    "event_kinds",
     "new_task",
     "new_tasks",
+    "period",
     "queue_limits",
     "replay_order",
     "seconds",
+    "signature_scheme",
+    "task_filter",
     "task_ids",
+    "time",
+    "webhook_changes",
+    "webhook_fields",
 ]

@@ -1,5 +1,6 @@
 """New tasks: their defaults, and the checks across fields."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -62,6 +63,11 @@ def new_tasks(
         except InvalidArgument as error:
             raise error.under(place) from error
     return tasks
+
+
+def event_kinds(kinds: Iterable[task_pb2.TaskEvent.Kind]) -> frozenset[str]:
+    """The names of these kinds."""
+    return frozenset(map(task_pb2.TaskEvent.Kind.Name, kinds))
 
 
 def _check_times(schedule_time: datetime | None, expire_time: datetime | None) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import grpc
 
-from taskflow_proto.v1 import task_pb2, task_service_pb2
+from taskflow_proto.v1 import queue_pb2, queue_service_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1.queue_service_pb2_grpc import QueueServiceStub
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 
 # What says "it may or may not have been done": ask again, with the same request id.
@@ -33,6 +34,7 @@ class Load:
         self.submissions: list[Submission] = []
         self._metadata = (("x-tenant-id", tenant),)
         self._stub = TaskServiceStub(channel)
+        self._queues = QueueServiceStub(channel)
 
     async def submit(
         self, task_type: str = "faults.work", *, patience: float = 20.0, task: Any = None, **payload: Any
@@ -97,3 +99,20 @@ class Load:
         except grpc.aio.AioRpcError as error:
             if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
                 raise
+
+    async def limit(self, **limits: Any) -> None:
+        """Set limits of the default queue."""
+        request = queue_service_pb2.UpdateQueueRequest(
+            queue_name="default", queue=queue_pb2.Queue(name="default", **limits)
+        )
+        await self._queues.UpdateQueue(request, metadata=self._metadata, timeout=10)
+
+    async def pause(self) -> None:
+        """Pause the default queue."""
+        request = queue_service_pb2.PauseQueueRequest(queue_name="default")
+        await self._queues.PauseQueue(request, metadata=self._metadata, timeout=10)
+
+    async def resume(self) -> None:
+        """Let the default queue go on."""
+        request = queue_service_pb2.ResumeQueueRequest(queue_name="default")
+        await self._queues.ResumeQueue(request, metadata=self._metadata, timeout=10)

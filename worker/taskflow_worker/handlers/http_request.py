@@ -11,7 +11,6 @@ import re
 import time
 import zlib
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 
 import httpx
@@ -19,13 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from taskflow_core import __version__
 from taskflow_worker.context import TaskContext
-from taskflow_worker.outbound import CheckedTransport
+from taskflow_worker.outbound import CheckedTransport, retry_after
 from taskflow_worker.outcome import Fail, Retry
 from taskflow_worker.payloads import parse_payload
 from taskflow_worker.registry import register_task_handler
 
 MAX_REDIRECTS = 5
-MAX_RETRY_AFTER = 86_400.0
 RETRYABLE = frozenset({408, 425, 429})
 
 # These belong to the connection, and wrong ones confuse proxies about where a request ends.
@@ -229,18 +227,6 @@ def _unwanted(wanted: HttpRequest, response: httpx.Response, body: bytes) -> Exc
         return Fail(reason)
     delay = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
     return RequestFailed(reason) if delay is None else Retry(delay, reason)
-
-
-def retry_after(value: str, now: datetime) -> float | None:
-    """The seconds to wait, from a Retry-After header: a number or a date. None if it says neither; a day at most."""
-    if value.strip().isdecimal():
-        return min(float(value), MAX_RETRY_AFTER)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def _target(wanted: HttpRequest) -> str:

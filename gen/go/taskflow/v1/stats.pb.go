@@ -25,10 +25,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The whole tenant at a glance. Counts are exact as of `time`; rates are over the last minute.
+// The whole tenant at a glance. Counts are exact as of `time`; rates are over the last minute. Times and the ratio
+// are of this minute and the one before.
 type Overview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it was taken.
+	// When it was taken; of a log that grows by more than 10,000 events between two counts, the last count.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
 	// Tasks that are there, by status. Finished ones are there until retention removes them.
 	Tasks *TaskCounts `protobuf:"bytes,2,opt,name=tasks,proto3" json:"tasks,omitempty"`

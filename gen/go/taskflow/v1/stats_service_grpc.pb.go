@@ -35,7 +35,8 @@ const (
 //
 // Tells how much work there is, how fast it goes and how it ends.
 //
-// Periods are cut to whole minutes; figures are kept for 30 days.
+// Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+// Figures are kept for 30 days.
 type StatsServiceClient interface {
 	// Gets the whole tenant at a glance.
 	GetOverview(ctx context.Context, in *GetOverviewRequest, opts ...grpc.CallOption) (*Overview, error)
@@ -142,7 +143,8 @@ type StatsService_WatchStatsClient = grpc.ServerStreamingClient[WatchStatsRespon
 //
 // Tells how much work there is, how fast it goes and how it ends.
 //
-// Periods are cut to whole minutes; figures are kept for 30 days.
+// Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+// Figures are kept for 30 days.
 type StatsServiceServer interface {
 	// Gets the whole tenant at a glance.
 	GetOverview(context.Context, *GetOverviewRequest) (*Overview, error)

@@ -1152,7 +1152,7 @@ type TaskEvent struct {
 	Error *TaskError `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
 	// A log line, with LOG; the reason, with CANCEL_REQUESTED, CANCELLED, RELEASED and REPLAYED.
 	Message string `protobuf:"bytes,10,opt,name=message,proto3" json:"message,omitempty"`
-	// When the next attempt is due, with RETRYING.
+	// When the next attempt is due, with RETRYING, QUEUED, and CREATED if the task is SCHEDULED.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

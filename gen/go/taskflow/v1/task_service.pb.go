@@ -90,7 +90,7 @@ const (
 	StreamClosing_FINISHED StreamClosing_Reason = 1
 	// The server is stopping: reconnect with the last resume token.
 	StreamClosing_DRAINING StreamClosing_Reason = 2
-	// The client reads too slowly: reconnect with the last resume token.
+	// The client left a message unread for too long: reconnect with the last resume token.
 	StreamClosing_SLOW_CONSUMER StreamClosing_Reason = 3
 	// The stream is old: reconnect with the last resume token.
 	StreamClosing_MAX_DURATION StreamClosing_Reason = 4
@@ -1357,9 +1357,9 @@ func (*WatchTaskResponse_Closing) isWatchTaskResponse_Message() {}
 // The task as it is when a watch starts.
 type TaskSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The task, whole.
+	// The task, whole; in WatchTasks without payload and result.
 	Task *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// The resume token was older than what is kept: events between were lost to you.
+	// Events before it are lost to you: the resume token was older than what is kept, or you read too slowly.
 	Reset_        bool `protobuf:"varint,2,opt,name=reset,proto3" json:"reset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1517,7 +1517,7 @@ type WatchTasksRequest struct {
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Which kinds of events. Default: all.
 	Kinds []TaskEvent_Kind `protobuf:"varint,2,rep,packed,name=kinds,proto3,enum=taskflow.v1.TaskEvent_Kind" json:"kinds,omitempty"`
-	// The `resume_token` of the last message seen. Default: from now on.
+	// The `resume_token` of the last message seen. Default: start with snapshots.
 	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1577,7 +1577,7 @@ func (x *WatchTasksRequest) GetResumeToken() string {
 // One message of a watch on many tasks.
 type WatchTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Resumes after this message. Opaque: do not parse, order or build it.
+	// Resumes after this message. Opaque: do not parse, order or build it. Empty while only a new start would do.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	// What it says.
 	//

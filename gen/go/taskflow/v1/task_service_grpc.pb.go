@@ -82,11 +82,14 @@ type TaskServiceClient interface {
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 	//
+	// Repeating the call changes nothing while the task is not final again, and answers with the task.
+	//
 	// Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
 	RetryTask(ctx context.Context, in *RetryTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Cancels many tasks, by ids or by filter.
 	BatchCancelTasks(ctx context.Context, in *BatchCancelTasksRequest, opts ...grpc.CallOption) (*BatchCancelTasksResponse, error)
-	// Retries many FAILED or CANCELLED tasks, by ids or by filter.
+	// Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+	// stays as it is.
 	BatchRetryTasks(ctx context.Context, in *BatchRetryTasksRequest, opts ...grpc.CallOption) (*BatchRetryTasksResponse, error)
 	// Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 	//
@@ -99,7 +102,14 @@ type TaskServiceClient interface {
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
 	WatchTask(ctx context.Context, in *WatchTaskRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTaskResponse], error)
-	// Follows all tasks of the tenant that match a filter. Never ends by itself.
+	// Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+	//
+	// First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+	// `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+	// commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+	// snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+	//
+	// Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
 	WatchTasks(ctx context.Context, in *WatchTasksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTasksResponse], error)
 	// Follows one task as Server-Sent Events, for a browser's `EventSource`.
 	//
@@ -380,11 +390,14 @@ type TaskServiceServer interface {
 	CancelTask(context.Context, *CancelTaskRequest) (*Task, error)
 	// Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 	//
+	// Repeating the call changes nothing while the task is not final again, and answers with the task.
+	//
 	// Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
 	RetryTask(context.Context, *RetryTaskRequest) (*Task, error)
 	// Cancels many tasks, by ids or by filter.
 	BatchCancelTasks(context.Context, *BatchCancelTasksRequest) (*BatchCancelTasksResponse, error)
-	// Retries many FAILED or CANCELLED tasks, by ids or by filter.
+	// Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+	// stays as it is.
 	BatchRetryTasks(context.Context, *BatchRetryTasksRequest) (*BatchRetryTasksResponse, error)
 	// Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 	//
@@ -397,7 +410,14 @@ type TaskServiceServer interface {
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
 	WatchTask(*WatchTaskRequest, grpc.ServerStreamingServer[WatchTaskResponse]) error
-	// Follows all tasks of the tenant that match a filter. Never ends by itself.
+	// Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+	//
+	// First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+	// `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+	// commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+	// snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+	//
+	// Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
 	WatchTasks(*WatchTasksRequest, grpc.ServerStreamingServer[WatchTasksResponse]) error
 	// Follows one task as Server-Sent Events, for a browser's `EventSource`.
 	//

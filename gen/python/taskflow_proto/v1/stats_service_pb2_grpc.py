@@ -29,7 +29,8 @@ if _version_not_supported:
 class StatsServiceStub:
     """Tells how much work there is, how fast it goes and how it ends.
 
-    Periods are cut to whole minutes; figures are kept for 30 days.
+    Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+    Figures are kept for 30 days.
     """
 
     def __init__(self, channel):
@@ -73,7 +74,8 @@ class StatsServiceStub:
 class StatsServiceServicer:
     """Tells how much work there is, how fast it goes and how it ends.
 
-    Periods are cut to whole minutes; figures are kept for 30 days.
+    Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+    Figures are kept for 30 days.
     """
 
     def GetOverview(self, request, context):
@@ -170,7 +172,8 @@ def add_StatsServiceServicer_to_server(servicer, server):
 class StatsService:
     """Tells how much work there is, how fast it goes and how it ends.
 
-    Periods are cut to whole minutes; figures are kept for 30 days.
+    Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+    Figures are kept for 30 days.
     """
 
     @staticmethod

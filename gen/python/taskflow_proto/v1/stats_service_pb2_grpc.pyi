@@ -30,7 +30,8 @@ GRPC_VERSION: str
 class StatsServiceStub:
     """Tells how much work there is, how fast it goes and how it ends.
 
-    Periods are cut to whole minutes; figures are kept for 30 days.
+    Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+    Figures are kept for 30 days.
     """
 
     @_typing.overload
@@ -66,7 +67,8 @@ class StatsServiceStub:
 class StatsServiceAsyncStub(StatsServiceStub):
     """Tells how much work there is, how fast it goes and how it ends.
 
-    Periods are cut to whole minutes; figures are kept for 30 days.
+    Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+    Figures are kept for 30 days.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -98,7 +100,8 @@ class StatsServiceAsyncStub(StatsServiceStub):
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells how much work there is, how fast it goes and how it ends.
 
-    Periods are cut to whole minutes; figures are kept for 30 days.
+    Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+    Figures are kept for 30 days.
     """
 
     @_abc_1.abstractmethod

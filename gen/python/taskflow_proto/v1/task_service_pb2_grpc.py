@@ -194,6 +194,8 @@ class TaskServiceServicer:
     def RetryTask(self, request, context):
         """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+        Repeating the call changes nothing while the task is not final again, and answers with the task.
+
         Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -208,7 +210,8 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRetryTasks(self, request, context):
-        """Retries many FAILED or CANCELLED tasks, by ids or by filter.
+        """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+        stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,7 +239,14 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchTasks(self, request, context):
-        """Follows all tasks of the tenant that match a filter. Never ends by itself.
+        """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+        First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+        `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+        commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+        snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+        Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

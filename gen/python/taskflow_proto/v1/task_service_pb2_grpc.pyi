@@ -77,12 +77,16 @@ class TaskServiceStub:
     RetryTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.RetryTaskRequest, _task_pb2.Task]
     """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+    Repeating the call changes nothing while the task is not final again, and answers with the task.
+
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
     """
     BatchCancelTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.BatchCancelTasksRequest, _task_service_pb2.BatchCancelTasksResponse]
     """Cancels many tasks, by ids or by filter."""
     BatchRetryTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.BatchRetryTasksRequest, _task_service_pb2.BatchRetryTasksResponse]
-    """Retries many FAILED or CANCELLED tasks, by ids or by filter."""
+    """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+    stays as it is.
+    """
     WaitTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.WaitTaskRequest, _task_pb2.Task]
     """Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 
@@ -97,7 +101,15 @@ class TaskServiceStub:
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
     """
     WatchTasks: _grpc.UnaryStreamMultiCallable[_task_service_pb2.WatchTasksRequest, _task_service_pb2.WatchTasksResponse]
-    """Follows all tasks of the tenant that match a filter. Never ends by itself."""
+    """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+    First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+    `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+    commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+    snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+    Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
+    """
     StreamTaskEvents: _grpc.UnaryStreamMultiCallable[_task_service_pb2.StreamTaskEventsRequest, _httpbody_pb2.HttpBody]
     """Follows one task as Server-Sent Events, for a browser's `EventSource`.
 
@@ -169,12 +181,16 @@ class TaskServiceAsyncStub(TaskServiceStub):
     RetryTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.RetryTaskRequest, _task_pb2.Task]  # type: ignore[assignment]
     """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+    Repeating the call changes nothing while the task is not final again, and answers with the task.
+
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
     """
     BatchCancelTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.BatchCancelTasksRequest, _task_service_pb2.BatchCancelTasksResponse]  # type: ignore[assignment]
     """Cancels many tasks, by ids or by filter."""
     BatchRetryTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.BatchRetryTasksRequest, _task_service_pb2.BatchRetryTasksResponse]  # type: ignore[assignment]
-    """Retries many FAILED or CANCELLED tasks, by ids or by filter."""
+    """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+    stays as it is.
+    """
     WaitTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.WaitTaskRequest, _task_pb2.Task]  # type: ignore[assignment]
     """Waits until a task is final, and answers with it; at the timeout, with the task as it is then.
 
@@ -189,7 +205,15 @@ class TaskServiceAsyncStub(TaskServiceStub):
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_RESUME_TOKEN).
     """
     WatchTasks: _aio.UnaryStreamMultiCallable[_task_service_pb2.WatchTasksRequest, _task_service_pb2.WatchTasksResponse]  # type: ignore[assignment]
-    """Follows all tasks of the tenant that match a filter. Never ends by itself."""
+    """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+    First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+    `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+    commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+    snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+    Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
+    """
     StreamTaskEvents: _aio.UnaryStreamMultiCallable[_task_service_pb2.StreamTaskEventsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Follows one task as Server-Sent Events, for a browser's `EventSource`.
 
@@ -300,6 +324,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_task_pb2.Task, _abc.Awaitable[_task_pb2.Task]]:
         """Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
 
+        Repeating the call changes nothing while the task is not final again, and answers with the task.
+
         Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
         """
 
@@ -317,7 +343,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.BatchRetryTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.BatchRetryTasksResponse, _abc.Awaitable[_task_service_pb2.BatchRetryTasksResponse]]:
-        """Retries many FAILED or CANCELLED tasks, by ids or by filter."""
+        """Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+        stays as it is.
+        """
 
     @_abc_1.abstractmethod
     def WaitTask(
@@ -350,7 +378,15 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.WatchTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_task_service_pb2.WatchTasksResponse], _abc.AsyncIterator[_task_service_pb2.WatchTasksResponse]]:
-        """Follows all tasks of the tenant that match a filter. Never ends by itself."""
+        """Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+
+        First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+        `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+        commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+        snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+
+        Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
+        """
 
     @_abc_1.abstractmethod
     def StreamTaskEvents(

@@ -15,13 +15,14 @@ import type { Task_Priority } from "./task_pb.js";
 export declare const file_taskflow_v1_stats: GenFile;
 
 /**
- * The whole tenant at a glance. Counts are exact as of `time`; rates are over the last minute.
+ * The whole tenant at a glance. Counts are exact as of `time`; rates are over the last minute. Times and the ratio
+ * are of this minute and the one before.
  *
  * @generated from message taskflow.v1.Overview
  */
 export declare type Overview = Message<"taskflow.v1.Overview"> & {
   /**
-   * When it was taken.
+   * When it was taken; of a log that grows by more than 10,000 events between two counts, the last count.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */

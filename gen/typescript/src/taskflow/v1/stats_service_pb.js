@@ -68,7 +68,8 @@ export const WatchStatsResponseSchema = /*@__PURE__*/
 /**
  * Tells how much work there is, how fast it goes and how it ends.
  *
- * Periods are cut to whole minutes; figures are kept for 30 days.
+ * Periods are cut to whole minutes that hold them; one that starts more than two days ago is cut to whole hours.
+ * Figures are kept for 30 days.
  *
  * @generated from service taskflow.v1.StatsService
  */

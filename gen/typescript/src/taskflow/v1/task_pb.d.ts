@@ -766,7 +766,7 @@ export declare type TaskEvent = Message<"taskflow.v1.TaskEvent"> & {
   message: string;
 
   /**
-   * When the next attempt is due, with RETRYING.
+   * When the next attempt is due, with RETRYING, QUEUED, and CREATED if the task is SCHEDULED.
    *
    * @generated from field: google.protobuf.Timestamp next_attempt_time = 11;
    */

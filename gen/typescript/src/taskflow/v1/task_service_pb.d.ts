@@ -606,14 +606,14 @@ export declare const WatchTaskResponseSchema: GenMessage<WatchTaskResponse>;
  */
 export declare type TaskSnapshot = Message<"taskflow.v1.TaskSnapshot"> & {
   /**
-   * The task, whole.
+   * The task, whole; in WatchTasks without payload and result.
    *
    * @generated from field: taskflow.v1.Task task = 1;
    */
   task?: Task | undefined;
 
   /**
-   * The resume token was older than what is kept: events between were lost to you.
+   * Events before it are lost to you: the resume token was older than what is kept, or you read too slowly.
    *
    * @generated from field: bool reset = 2;
    */
@@ -701,7 +701,7 @@ export enum StreamClosing_Reason {
   DRAINING = 2,
 
   /**
-   * The client reads too slowly: reconnect with the last resume token.
+   * The client left a message unread for too long: reconnect with the last resume token.
    *
    * @generated from enum value: SLOW_CONSUMER = 3;
    */
@@ -748,7 +748,7 @@ export declare type WatchTasksRequest = Message<"taskflow.v1.WatchTasksRequest">
   kinds: TaskEvent_Kind[];
 
   /**
-   * The `resume_token` of the last message seen. Default: from now on.
+   * The `resume_token` of the last message seen. Default: start with snapshots.
    *
    * @generated from field: string resume_token = 3;
    */
@@ -768,7 +768,7 @@ export declare const WatchTasksRequestSchema: GenMessage<WatchTasksRequest>;
  */
 export declare type WatchTasksResponse = Message<"taskflow.v1.WatchTasksResponse"> & {
   /**
-   * Resumes after this message. Opaque: do not parse, order or build it.
+   * Resumes after this message. Opaque: do not parse, order or build it. Empty while only a new start would do.
    *
    * @generated from field: string resume_token = 1;
    */
@@ -1201,6 +1201,8 @@ export declare const TaskService: GenService<{
   /**
    * Puts a FAILED or CANCELLED task back to QUEUED, with its attempts counted anew.
    *
+   * Repeating the call changes nothing while the task is not final again, and answers with the task.
+   *
    * Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
    *
    * @generated from rpc taskflow.v1.TaskService.RetryTask
@@ -1221,7 +1223,8 @@ export declare const TaskService: GenService<{
     output: typeof BatchCancelTasksResponseSchema;
   },
   /**
-   * Retries many FAILED or CANCELLED tasks, by ids or by filter.
+   * Retries many FAILED or CANCELLED tasks, by ids or by filter. One whose unique key another task holds by now
+   * stays as it is.
    *
    * @generated from rpc taskflow.v1.TaskService.BatchRetryTasks
    */
@@ -1258,7 +1261,14 @@ export declare const TaskService: GenService<{
     output: typeof WatchTaskResponseSchema;
   },
   /**
-   * Follows all tasks of the tenant that match a filter. Never ends by itself.
+   * Follows all tasks of the tenant that match a filter: those there are, then their events as they come.
+   *
+   * First a snapshot of each task that matches, then `snapshot_end`, then events. The filter's `status` and
+   * `attempt` are those of the event. Events of one task come in their order, those of different tasks by their
+   * commits. Reconnecting with the last `resume_token` gives no gap and no duplicate; an empty one, while
+   * snapshots come, starts anew. The stream never ends by itself, and always with `closing`.
+   *
+   * Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_RESUME_TOKEN).
    *
    * @generated from rpc taskflow.v1.TaskService.WatchTasks
    */

@@ -1,0 +1,135 @@
+"""Counting what a part of the log says: what happened when, and how many tasks came into and left each state."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from taskflow_core.db import Connection
+from taskflow_core.stats.durations import bucket_sql
+from taskflow_core.stats.figures import COUNTED_KINDS, Figures, Slot, TaskGroup
+from taskflow_core.tasks.rows import Row
+
+# Above all transactions that there will ever be.
+FAR = str(2**63)
+MINUTE = 60  # seconds
+# Since when, for states other than QUEUED.
+EVER = datetime.fromtimestamp(0, UTC)
+
+# Since when the task is due that an event `e` is of. What is due later than it was written says so in its data.
+DUE = """CASE
+    WHEN e.data ? 'next_attempt_time' THEN (e.data ->> 'next_attempt_time')::timestamptz
+    WHEN e.status <> 'SCHEDULED' THEN e.created_at END AS due"""
+STATE = "CASE e.kind WHEN 'DISCARDED' THEN e.kind ELSE e.status END AS state"
+
+# Each event is judged by itself and the one before it, so parts of the log may be counted in any order and
+# cut anywhere. An event that ends an attempt follows one of a RUNNING task; one that starts an attempt, or
+# ends QUEUED, follows the one that said since when the task is due, or QUEUED. Mostly the one before is in
+# the same part; what is not is looked up by key, one by one: the LIMITs keep the planner from reading whole
+# tables instead.
+COUNT = f"""
+WITH part AS MATERIALIZED (
+  SELECT e.task_id, e.sequence, e.kind, e.attempt, e.created_at, {STATE}, {DUE}
+  FROM task_events e
+  WHERE e.xid >= $1::text::xid8 AND e.xid < $2::text::xid8 AND ($3::text IS NULL OR e.tenant_id = $3)
+    AND e.kind NOT IN ('PROGRESS', 'LOG', 'CANCEL_REQUESTED')
+), chained AS (
+  SELECT *, coalesce(lag(sequence) OVER life = sequence - 1, sequence = 1) AS known,
+    lag(state) OVER life AS before_state, lag(created_at) OVER life AS before_at, lag(due) OVER life AS before_due
+  FROM part WINDOW life AS (PARTITION BY task_id ORDER BY sequence)
+), followed AS (
+  SELECT f.task_id, f.sequence, f.kind, f.attempt, f.created_at, f.state,
+    CASE WHEN f.known THEN f.before_state ELSE before.state END AS left_state,
+    CASE WHEN f.known THEN f.before_at ELSE before.created_at END AS left_at,
+    CASE WHEN f.known THEN f.before_due ELSE before.due END AS due
+  FROM chained AS f LEFT JOIN LATERAL (
+    SELECT {STATE}, e.created_at, {DUE} FROM task_events e
+    WHERE NOT f.known AND e.task_id = f.task_id AND e.sequence = f.sequence - 1 LIMIT 1
+  ) AS before ON true
+), written AS MATERIALIZED (
+  SELECT f.kind, f.created_at, f.state, f.left_state, f.left_at, t.*,
+    date_trunc('minute', f.created_at) AS minute,
+    CASE WHEN f.kind = 'STARTED' THEN f.created_at - f.due END AS wait,
+    f.created_at - ended.started_at AS run, f.created_at - life.due AS total
+  FROM followed f
+  JOIN LATERAL (
+    SELECT t.tenant_id, t.queue, t.priority, t.task_type FROM tasks t WHERE t.id = f.task_id LIMIT 1
+  ) AS t ON true
+  LEFT JOIN LATERAL (
+    SELECT a.started_at FROM task_attempts a
+    WHERE f.left_state = 'RUNNING' AND f.state <> 'RUNNING' AND a.task_id = f.task_id AND a.attempt = f.attempt
+    LIMIT 1
+  ) AS ended ON true
+  LEFT JOIN LATERAL (
+    SELECT {DUE} FROM task_events e
+    WHERE f.kind IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND e.task_id = f.task_id AND e.sequence < f.sequence
+      AND e.kind IN ('CREATED', 'REPLAYED')
+    ORDER BY e.sequence DESC LIMIT 1
+  ) AS life ON true
+), measured AS (
+  SELECT tenant_id, queue, priority, task_type, minute, m.measure,
+    greatest(round(date_part('epoch', m.duration) * 1000000), 0)::bigint AS us
+  FROM written, LATERAL (VALUES ('wait', wait), ('run', run), ('total', total)) AS m (measure, duration)
+  WHERE m.duration IS NOT NULL
+), moves AS (
+  SELECT tenant_id, queue, priority, task_type, m.*
+  FROM written, LATERAL (VALUES (state, created_at, 1), (left_state, left_at, -1)) AS m (state, at, step)
+  WHERE m.state IS NOT NULL
+)
+SELECT 'count' AS what, tenant_id, queue, priority, task_type, minute AS at, kind AS name,
+  NULL::int AS bucket, count(*) AS n, NULL::bigint AS sum, NULL::bigint AS max
+FROM written WHERE kind IN ({", ".join(f"'{kind}'" for kind in COUNTED_KINDS.values())})
+GROUP BY tenant_id, queue, priority, task_type, minute, kind
+UNION ALL
+SELECT 'duration', tenant_id, queue, priority, task_type, minute, measure,
+  {bucket_sql("us")} AS bucket, count(*), sum(us)::bigint, max(us)
+FROM measured
+GROUP BY tenant_id, queue, priority, task_type, minute, measure, bucket
+UNION ALL
+SELECT 'state', tenant_id, queue, priority, task_type,
+  CASE WHEN state = 'QUEUED' THEN date_trunc('minute', at) ELSE '{EVER.isoformat()}'::timestamptz END AS since, state,
+  NULL, sum(step), NULL, NULL
+FROM moves
+GROUP BY tenant_id, queue, priority, task_type, since, state HAVING sum(step) <> 0
+"""  # noqa: S608 - the words are our own
+
+
+class State(NamedTuple):
+    """Where tasks are counted that are there: a row of `task_counts`."""
+
+    tenant_id: str
+    group: TaskGroup
+    state: str
+    since: datetime
+
+
+@dataclass
+class Counted:
+    """What was counted: figures by slot, and by how much the numbers of tasks in states changed."""
+
+    figures: defaultdict[Slot, Figures] = field(default_factory=lambda: defaultdict(Figures))
+    states: Counter[State] = field(default_factory=Counter)
+
+
+async def count_log(connection: Connection, start: str, stop: str, tenant_id: str | None = None) -> Counted:
+    """Count what transactions from `start` on and below `stop` wrote: of one tenant, or of all."""
+    return _counted(await connection.fetch(COUNT, start, stop, tenant_id))
+
+
+def _counted(rows: Iterable[Row]) -> Counted:
+    counted = Counted()
+    names = {kind: name for name, kind in COUNTED_KINDS.items()}
+    for row in rows:
+        group = TaskGroup(row["queue"], row["priority"], row["task_type"])
+        if row["what"] == "state":
+            counted.states[State(row["tenant_id"], group, row["name"], row["at"])] += int(row["n"])
+            continue
+        figures = counted.figures[Slot(row["tenant_id"], row["at"], MINUTE, group)]
+        if row["what"] == "count":
+            figures.counts[names[row["name"]]] += row["n"]
+        else:
+            figures.durations[row["name"]].add(
+                total=row["sum"], longest=row["max"], buckets=[(row["bucket"], row["n"])]
+            )
+    return counted

@@ -1,0 +1,196 @@
+"""What watching costs: many streams on one server process, and handlers that report without end."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import grpc.aio
+
+from running import Measured, until_all_final
+from taskflow_proto.v1 import task_pb2
+from taskflow_proto.v1.queue_service_pb2 import PauseQueueRequest, ResumeQueueRequest
+from taskflow_proto.v1.queue_service_pb2_grpc import QueueServiceStub
+from taskflow_proto.v1.task_service_pb2 import (
+    BatchCreateTasksRequest,
+    CancelTaskRequest,
+    CreateTaskRequest,
+    WatchTaskRequest,
+    WatchTasksRequest,
+)
+from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
+
+QUEUE = "default"
+# Handler lines of a run; with STARTED and SUCCEEDED it has ten events.
+LINES = 8
+CHANNELS = 20
+# A channel of its own for each, instead of one connection that all channels of the process share.
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+
+
+async def watchers(stack: Measured, count: int = 5000, tasks: int = 50) -> dict[str, float]:
+    """`count` streams over `tasks` tasks, each with a run of ten events a second apart.
+
+    Latency is from the handler's call to the line in the hands of the watcher, who shares the machine.
+    """
+    server = stack.processes["server"]
+    waits: list[float] = []
+    async with contextlib.AsyncExitStack() as exits:
+        channels = [
+            await exits.enter_async_context(grpc.aio.insecure_channel(stack.grpc, options=OWN_CONNECTION))
+            for _ in range(CHANNELS)
+        ]
+        queues = QueueServiceStub(channels[0])
+        await queues.PauseQueue(PauseQueueRequest(queue_name=QUEUE))
+        ids = await _create(channels[0], "say_when", tasks, {"lines": LINES, "seconds": 1.0})
+        before = server.memory_info().rss
+        opened = asyncio.Semaphore(0)
+        streams = [
+            asyncio.create_task(
+                _watch(TaskServiceStub(channels[number % CHANNELS]), ids[number % tasks], opened, waits)
+            )
+            for number in range(count)
+        ]
+        await _all_opened(opened, streams)
+        open_rss = server.memory_info().rss
+        cpu = sum(server.cpu_times()[:2])
+        await queues.ResumeQueue(ResumeQueueRequest(queue_name=QUEUE))
+        received = await asyncio.gather(*streams)
+        cpu = sum(server.cpu_times()[:2]) - cpu
+        after = server.memory_info().rss
+    assert all(events == LINES + 2 for events in received)
+    waits.sort()
+    return {
+        "p50 ms": waits[len(waits) // 2],
+        "p99 ms": waits[int(len(waits) * 0.99)],
+        "KB a watcher, waiting": (open_rss - before) / count / 1024,
+        "KB a watcher, after its run": (after - before) / count / 1024,
+        "server CPU us a message": cpu * 1e6 / (count * (LINES + 3)),
+    }
+
+
+async def tenant_watchers(stack: Measured, count: int = 100, tasks: int = 500) -> dict[str, float]:
+    """`count` streams over all tasks of the tenant, while `tasks` tasks run: from first to last event."""
+    async with contextlib.AsyncExitStack() as exits:
+        channels = [
+            await exits.enter_async_context(grpc.aio.insecure_channel(stack.grpc, options=OWN_CONNECTION))
+            for _ in range(CHANNELS)
+        ]
+        opened = asyncio.Semaphore(0)
+        request = WatchTasksRequest(filter='status = SUCCEEDED AND name = "watched by all"')
+
+        async def watch(stub: TaskServiceStub) -> None:
+            ended = 0
+            stream: Any = stub.WatchTasks(request)
+            async for message in stream:
+                if message.HasField("snapshot_end"):
+                    opened.release()
+                ended += message.HasField("event")
+                if ended == tasks:
+                    return
+
+        streams = [asyncio.create_task(watch(TaskServiceStub(channels[n % CHANNELS]))) for n in range(count)]
+        await _all_opened(opened, streams)
+        started = time.perf_counter()
+        await _create(channels[0], "noop", tasks, {}, name="watched by all")
+        await asyncio.gather(*streams)
+        seconds = time.perf_counter() - started
+    return {"events/s to all": count * tasks / seconds, "seconds": seconds}
+
+
+async def reporting(
+    stack: Measured, tasks: int = 2000, reporters: int = 200, rate: int = 1000
+) -> dict[str, float]:
+    """Throughput of no-op tasks, alone and beside handlers that report progress `rate` times a second each."""
+    connection = await asyncpg.connect(stack.database_url)
+    async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        await _throughput(channel, connection, tasks)  # warm up
+        alone = await _throughput(channel, connection, tasks)
+        beside = {}
+        # The same handlers without a word say what the calls themselves cost.
+        for name, reports in (("silent", False), ("reporting", True)):
+            payload = {"rate": rate, "reports": reports}
+            ids = await _create(channel, "report_progress", reporters, payload)
+            await _until_running(connection, ids)
+            beside[name] = await _throughput(channel, connection, tasks, but=ids)
+            written = await connection.fetchval(
+                "SELECT count(*) FROM task_events WHERE task_id = ANY($1) AND kind = 'PROGRESS'", ids
+            )
+            stub = TaskServiceStub(channel)
+            await asyncio.gather(*(_cancel(stub, task_id) for task_id in ids))
+            await until_all_final(connection)
+    await connection.close()
+    return {
+        "alone/s": alone,
+        "beside silent ones/s": beside["silent"],
+        "beside reporting ones/s": beside["reporting"],
+        "progress events": float(written),
+    }
+
+
+async def _create(
+    channel: grpc.aio.Channel, task_type: str, count: int, payload: Any, name: str = "benchmark"
+) -> Sequence[str]:
+    task = task_pb2.Task(task_type=task_type, name=name, payload_json=json.dumps(payload))
+    requests = [CreateTaskRequest(task=task)] * count
+    answer = await TaskServiceStub(channel).BatchCreateTasks(BatchCreateTasksRequest(requests=requests))
+    return [task.id for task in answer.tasks]
+
+
+async def _watch(stub: TaskServiceStub, task_id: str, opened: asyncio.Semaphore, waits: list[float]) -> int:
+    """How many events the stream brought; notes how long each line was on its way (ms)."""
+    events = 0
+    stream: Any = stub.WatchTask(WatchTaskRequest(task_id=task_id))
+    async for message in stream:
+        if message.HasField("snapshot"):
+            opened.release()
+        if message.HasField("event"):
+            events += 1
+            if message.event.kind == task_pb2.TaskEvent.LOG:
+                waits.append((time.monotonic_ns() - int(message.event.message)) / 1e6)
+    return events
+
+
+async def _all_opened(opened: asyncio.Semaphore, streams: Sequence["asyncio.Task[Any]"]) -> None:
+    """Wait until each stream has said so; one that fails instead raises."""
+
+    async def all_of_them() -> None:
+        for _ in streams:
+            await opened.acquire()
+
+    waiting = asyncio.create_task(all_of_them())
+    await asyncio.wait([waiting, *streams], return_when=asyncio.FIRST_COMPLETED)
+    for stream in streams:
+        if stream.done():
+            stream.result()
+    await waiting
+
+
+async def _throughput(
+    channel: grpc.aio.Channel,
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    count: int,
+    but: Sequence[str] = (),
+) -> float:
+    """No-op tasks completed in a second, while those of `but` go on."""
+    unfinished = "SELECT count(*) FROM tasks WHERE finished_at IS NULL AND NOT id = ANY($1::uuid[])"
+    started = time.perf_counter()
+    await _create(channel, "noop", min(count, 1000), {})
+    for _ in range(1, count // 1000):
+        await _create(channel, "noop", 1000, {})
+    while await connection.fetchval(unfinished, but):
+        await asyncio.sleep(0.02)
+    return count / (time.perf_counter() - started)
+
+
+async def _until_running(connection: "asyncpg.Connection[asyncpg.Record]", ids: Sequence[str]) -> None:
+    waiting = "SELECT count(*) FROM tasks WHERE id = ANY($1::uuid[]) AND status <> 'RUNNING'"
+    while await connection.fetchval(waiting, ids):
+        await asyncio.sleep(0.02)
+
+
+async def _cancel(stub: Any, task_id: str) -> None:
+    await stub.CancelTask(CancelTaskRequest(task_id=task_id))

@@ -1,0 +1,93 @@
+"""What happened is told over REST, by a stream, and by command."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from taskflow_cli.stats import stats
+from taskflow_client import TaskFlow
+
+TENANT = f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def rest(stack: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with a tenant of its own, in whose figures nobody else is."""
+    async with httpx.AsyncClient(
+        base_url=f"{stack.rest}/api/v1", headers={"x-tenant-id": TENANT}, timeout=30
+    ) as client:
+        yield client
+
+
+async def call(rest: httpx.AsyncClient, path: str, **parameters: Any) -> dict[str, Any]:
+    answer = await rest.get(path, params=parameters)
+    assert answer.is_success, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_the_figures_of_some_tasks_are_told_over_rest(rest: httpx.AsyncClient):
+    for number in range(5):
+        body = {"task_type": "echo", "priority": "HIGH" if number else "LOW"}
+        task = (await rest.post("/tasks", json=body)).json()
+        ended = await call(rest, f"/tasks/{task['id']}:wait", timeout="20s")
+        assert ended["status"] == "SUCCEEDED"
+    overview = await call(rest, "/stats")
+    assert (overview["tasks"]["total"], overview["tasks"]["succeeded"]) == (5, 5)
+    assert overview["workers"] >= 1
+    assert overview["wait_time"]["count"] == 5
+    assert overview["submit_rate"] > 0
+
+    tasks = await call(rest, "/stats/tasks", interval="120s")
+    assert tasks["total"]["submitted"] == tasks["total"]["succeeded"] == 5
+    assert [(one["priority"], one["attempts"]) for one in tasks["by_priority"]] == [("HIGH", 4), ("LOW", 1)]
+    assert [one["task_type"] for one in tasks["by_task_type"]] == ["echo"]
+    assert tasks["total"]["run_time"]["count"] == 5
+    assert sum(one["succeeded"] for one in tasks["throughput"]) == 5
+    low = await call(rest, "/stats/tasks", priority="low")
+    assert low["total"]["submitted"] == low["current"]["succeeded"] == 1
+
+    queues = await call(rest, "/stats/queues", queue="default")
+    assert [lane["priority"] for lane in queues["lanes"]] == ["CRITICAL", "HIGH", "NORMAL", "LOW"]
+    assert all(lane["workers"] >= 1 for lane in queues["lanes"])
+    assert queues["workers"][0]["slots"] > 0
+
+    refused = await rest.get(
+        "/stats/tasks", params={"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}
+    )
+    assert (refused.status_code, "end_time" in refused.text) == (400, True)
+
+
+async def test_figures_are_followed(stack: Any):
+    async with TaskFlow(stack.grpc, tenant=f"{TENANT}-watch") as taskflow:
+        watch = taskflow.stats.watch(timedelta(seconds=1))
+        assert (await anext(watch)).tasks.total == 0
+        await taskflow.wait(await taskflow.submit("echo"))
+        async for overview in watch:
+            if overview.tasks.succeeded == 1:
+                break
+        await watch.aclose()
+        assert (await taskflow.stats.tasks()).total.submitted == 1
+        assert (await taskflow.stats.queues("default")).workers
+
+
+def test_the_command_shows_figures(stack: Any):
+    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+
+    def run(*words: str) -> str:
+        result = shell.invoke(stats, words)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert "dead letters" in run("overview")
+    assert json.loads(run("overview", "--json"))["workers"] >= 1
+    assert "submitted" in run("tasks")
+    shown = run("queues", "default")
+    assert "CRITICAL" in shown
+    assert json.loads(run("queues", "--json"))["lanes"]
