@@ -117,6 +117,14 @@ def test_what_a_change_of_clocks_moves_is_excluded_by_where_it_lands():
     assert fires(1, night, **description, exclude_cron_expressions=["* 3 * * *"]) == ["03-30 00:30:00"]
 
 
+def test_an_excluded_day_on_which_clocks_change_ends_at_midnight():
+    description = {"cron_expression": "*/30 * * * *", "time_zone": "Europe/Berlin"}
+    day = at("2026-03-28T22:30:00")
+    assert fires(1, day, **description, exclude_dates=["2026-03-29"]) == ["03-29 22:00:00"]
+    day = at("2026-10-24T21:30:00")
+    assert fires(1, day, **description, exclude_dates=["2026-10-25"]) == ["10-25 23:00:00"]
+
+
 EXCLUSIONS: dict[str, Callable[[datetime], bool]] = {
     "* 4 * * *": lambda wall: wall.hour == 4,
     "* 0-7 * * *": lambda wall: wall.hour <= 7,
