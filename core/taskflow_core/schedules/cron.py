@@ -1,9 +1,9 @@
 """Cron expressions: the local times that they match.
 
 The words are those of cron (0 and 7 are Sunday; when both day fields are restricted, either may match) with
-a field for seconds and the days `L`, `LW`, `15W`, `fri#2` and `friL`. The triggers of APScheduler know neither
-these days nor that rule, count Monday as 0, and lose a day when clocks change: they check this module in the
-tests, and are not part of it.
+a field for seconds and the days `L`, `LW`, `15W`, `fri#2` and `friL`. The cron trigger of APScheduler has no
+such rule for days and no workdays, counts Monday as 0, and loses a day when clocks change: it checks this
+module in the tests, and is not part of it.
 
 Local times here are naive datetimes. What they mean while clocks change is decided in `series.py`.
 """

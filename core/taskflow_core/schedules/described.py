@@ -137,14 +137,13 @@ def _choice(choices: type[Choice], saving: Description, field: str) -> Choice:
 
 
 def _seconds(description: Description, field: str, least: timedelta, most: timedelta) -> timedelta:
-    value = timedelta(seconds=description.get(field) or 0)
-    if not least <= value <= most:
+    seconds = description.get(field) or 0
+    if not least.total_seconds() <= seconds <= most.total_seconds():
         raise InvalidArgument.at(
             field,
-            f"it is {value.total_seconds():g} s; from {least.total_seconds():g} s to {most.days:,} d "
-            "is allowed",
+            f"it is {seconds:g} s; from {least.total_seconds():g} s to {most.days:,} d is allowed",
         )
-    return value
+    return timedelta(seconds=seconds)
 
 
 def _instant(description: Description, field: str) -> datetime | None:

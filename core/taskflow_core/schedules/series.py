@@ -50,7 +50,8 @@ class CronSeries:
         """The first instant of the series after this one.
 
         The expression is followed through one span of the zone after another. Where one ends, the local time
-        of the next starts later (a gap) or earlier (a fold).
+        of the next starts later (a gap) or earlier (a fold). After a span that was cut, a time is searched once
+        more in which nothing matched.
         """
         span = self.zone.at(instant)
         wall = self.cron.after(instant + span.offset)
@@ -61,9 +62,6 @@ class CronSeries:
             if wall < (span.repeats_from if self.fold == Fold.LAST else span.wall_end):
                 return wall - span.offset
             following = self.zone.at(span.end)
-            if following.start < span.end:
-                span = following
-                continue
             if self.gap == Gap.SHIFT and span.wall_end <= wall < following.wall_start:
                 return span.end
             span = following

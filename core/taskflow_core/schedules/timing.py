@@ -112,8 +112,12 @@ def _check_that_it_fires(timing: Timing) -> None:
         field = "exclude_cron_expressions" if timing.exclusions.crons else "exclude_dates"
         raise InvalidArgument.at(field, "all times of the schedule are excluded; at least one must be left")
     if timing.schedule_type == "ONE_TIME":
-        raise InvalidArgument.at("run_time", "it lies outside start_time and end_time")
-    raise InvalidArgument.at("end_time", "the schedule has no time before it; at least one is needed")
+        raise InvalidArgument.at(
+            "run_time", "it must lie between start_time and end_time, and between the years 1970 and 2200"
+        )
+    if timing.end < LAST:
+        raise InvalidArgument.at("end_time", "the schedule has no time before it; at least one is needed")
+    raise InvalidArgument.at("start_time", "the schedule has no time after it and before the year 2200")
 
 
 def jittered(fire_time: datetime, schedule_id: UUID | str, jitter_seconds: float) -> datetime:
