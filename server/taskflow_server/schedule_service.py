@@ -25,7 +25,7 @@ class ScheduleService(schedule_service_pb2_grpc.ScheduleServiceServicer):
     async def CreateSchedule(
         self, request: schedule_service_pb2.CreateScheduleRequest, context: Context
     ) -> schedule_pb2.Schedule:
-        row = await self._schedules.steering.create(
+        row = await self._schedules.creation.create(
             current_principal().tenant_id,
             unpack.new_schedule(request.schedule, self._max_payload_bytes),
             request_id=request.request_id or idempotency_key(context) or None,

@@ -38,6 +38,17 @@ def test_the_daily_report_is_scheduled_verbatim(rest: httpx.Client):
     expected = nine if nine > datetime.now(UTC) else nine + timedelta(days=1)
     assert datetime.fromisoformat(schedule["next_fire_time"]) == expected
     assert call(rest, "GET", f"/schedules/{schedule['id']}") == schedule
+    same = call(rest, "PATCH", f"/schedules/{schedule['id']}", json=schedule, params={"update_mask": "*"})
+    assert {**same, "etag": "", "update_time": ""} == {**schedule, "etag": "", "update_time": ""}
+    schedule = same
+    tried = call(
+        rest,
+        "POST",
+        "/schedules",
+        json=DAILY_REPORT | {"daylight_saving": {}},
+        params={"validate_only": "true"},
+    )
+    assert (tried["id"], tried["daylight_saving"]) == ("", schedule["daylight_saving"])
     [listed] = call(rest, "GET", "/schedules", params={"filter": "task_type = email"})["schedules"]
     assert listed == schedule
 

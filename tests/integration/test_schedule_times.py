@@ -263,12 +263,12 @@ async def test_a_payload_that_cannot_be_computed_refuses_the_fire_and_no_other(
 
 async def test_creating_twice_with_one_request_id_makes_one_schedule(schedules: Schedules):
     fields = {"name": "n", "task_type": "echo", "timing": timing()}
-    first = await schedules.steering.create(TENANT, fields, request_id="r")
-    second = await schedules.steering.create(TENANT, fields, request_id="r")
+    first = await schedules.creation.create(TENANT, fields, request_id="r")
+    second = await schedules.creation.create(TENANT, fields, request_id="r")
     assert first["id"] == second["id"]
     with pytest.raises(AlreadyExists):
-        await schedules.steering.create(TENANT, fields | {"name": "m"}, request_id="r")
-    tried = await schedules.steering.create(TENANT, fields, validate_only=True)
+        await schedules.creation.create(TENANT, fields | {"name": "m"}, request_id="r")
+    tried = await schedules.creation.create(TENANT, fields, validate_only=True)
     assert (tried["id"], tried["status"]) == (None, "ACTIVE")
 
 

@@ -51,7 +51,7 @@ def timing(**fields: Any) -> dict[str, Any]:
 async def create(schedules: Schedules, **fields: Any) -> Row:
     """A schedule of no consequence, but for the fields given."""
     defaults: dict[str, Any] = {"name": "a schedule", "task_type": "echo", "timing": timing()}
-    return await schedules.steering.create(TENANT, defaults | fields)
+    return await schedules.creation.create(TENANT, defaults | fields)
 
 
 async def again(schedules: Schedules, schedule: Row) -> Row:

@@ -9,10 +9,11 @@ import asyncpg
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import AlreadyExists, InvalidArgument
 from taskflow_core.ids import new_id
+from taskflow_core.schedules.create import digest_of
 from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.fires import IN_RANGE, Fire, stored_fire
 from taskflow_core.schedules.ledger import Ledger
-from taskflow_core.schedules.steer import PATIENCE, digest_of, with_ledger
+from taskflow_core.schedules.locked import PATIENCE, with_ledger
 from taskflow_core.states import FireOutcome, FireTrigger, OverlapPolicy
 from taskflow_core.tasks.rows import Row
 

@@ -8,6 +8,7 @@ from taskflow_core.paging import PageTokens
 from taskflow_core.queue import Queue
 from taskflow_core.schedules.ask import ScheduleRequests
 from taskflow_core.schedules.clock import Clock, database_time
+from taskflow_core.schedules.create import ScheduleCreation
 from taskflow_core.schedules.definition import CheckWorkflow
 from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.preview import SchedulePreview
@@ -23,6 +24,7 @@ class Schedules:
     """What servers and schedulers do with schedules."""
 
     reader: ScheduleReader
+    creation: ScheduleCreation
     steering: ScheduleSteering
     requests: ScheduleRequests
     preview: SchedulePreview
@@ -47,6 +49,7 @@ def assemble_schedules(
     reader = ScheduleReader(database, tokens)
     return Schedules(
         reader=reader,
+        creation=ScheduleCreation(database, firing, ring, check_workflow),
         steering=ScheduleSteering(database, firing, ring, check_workflow),
         requests=ScheduleRequests(database, firing),
         preview=SchedulePreview(database, firing, reader),

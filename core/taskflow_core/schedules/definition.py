@@ -13,7 +13,7 @@ from taskflow_core.models import Schedule
 from taskflow_core.schedules.expressions import check_expressions
 from taskflow_core.schedules.timing import Timing, parse_timing
 from taskflow_core.service_tasks import PREFIX, is_reserved
-from taskflow_core.states import CatchUpPolicy, OverlapPolicy, Priority
+from taskflow_core.states import CatchUpPolicy, OverlapPolicy, Priority, ScheduleType
 
 DAY = 24 * 3600.0
 DEFAULT_CATCH_UP_WINDOW = 365 * DAY
@@ -51,6 +51,8 @@ BLANK: dict[str, Any] = {
     "note": "",
     "revision": 1,
 }
+COLUMNS = tuple(BLANK)
+DEFINED = (*DEFAULTS, "schedule_type")
 # Raises InvalidArgument at `workflow_id` or `workflow_version` if a schedule of the tenant cannot start that.
 CheckWorkflow = Callable[[str, UUID, int | None], Awaitable[None]]
 
@@ -100,3 +102,37 @@ def _check_work(fields: Mapping[str, Any]) -> None:
         )
     if workflow_id is None and fields["workflow_version"] is not None:
         raise InvalidArgument.at("workflow_version", "is allowed only with workflow_id")
+
+
+async def check_workflow_of(
+    definition: Definition, tenant_id: str, check_workflow: CheckWorkflow | None
+) -> None:
+    """Raise InvalidArgument if the definition names a workflow that it cannot start."""
+    workflow_id = definition.fields["workflow_id"]
+    if workflow_id is None:
+        return
+    if check_workflow is None:
+        raise InvalidArgument.at(
+            "schedule.workflow_id", "this service does not start workflows; name a task_type instead"
+        )
+    await check_workflow(tenant_id, workflow_id, definition.fields["workflow_version"])
+
+
+def first_time(definition: Definition, now: datetime) -> datetime | None:
+    """When a schedule that begins now fires first. A single time that has passed fires at once."""
+    timing = definition.timing
+    if timing.schedule_type == ScheduleType.ONE_TIME:
+        return timing.next_after(datetime.min.replace(tzinfo=now.tzinfo))
+    return timing.next_after(now)
+
+
+def merged(present: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a schedule with changes laid over them; None goes back to the default."""
+    fields = dict(present)
+    for name, value in changes.items():
+        if name == "timing":
+            timing = {**present["timing"], **value}
+            fields[name] = {member: wanted for member, wanted in timing.items() if wanted is not None}
+        else:
+            fields[name] = DEFAULTS[name] if value is None else value
+    return fields

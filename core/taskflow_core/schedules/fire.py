@@ -137,8 +137,14 @@ class Firing:
 
     async def follow_up(self) -> int:
         """Close fires whose work is final, and start what waited for it; the number of schedules."""
-        changed = await self._database.pool.fetch(CHANGED, BATCH)
-        return await self._follow_up([row["schedule_id"] for row in changed])
+        count = 0
+        while True:
+            changed = await self._database.pool.fetch(CHANGED, BATCH)
+            done = await self._follow_up([row["schedule_id"] for row in changed])
+            count += done
+            # What others are at they finish.
+            if len(changed) < BATCH or not done:
+                return count
 
     async def follow_up_tasks(self, task_ids: Sequence[UUID]) -> int:
         """Do that where these awaited tasks have ended."""

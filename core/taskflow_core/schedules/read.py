@@ -10,7 +10,7 @@ from taskflow_core.filters import ENUM, TEXT, TEXT_LIST, TIMESTAMP, FilterField,
 from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.models import Schedule, ScheduleFire
 from taskflow_core.paging import PageTokens, parse_order
-from taskflow_core.schedules.steer import GET
+from taskflow_core.schedules.locked import GET
 from taskflow_core.states import FireOutcome, FireTrigger, Priority, ScheduleStatus, ScheduleType
 from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
