@@ -5,6 +5,13 @@ tables. `MetaData` here and the migrations describe the same database: a test co
 """
 
 from taskflow_core.models.base import Base
+from taskflow_core.models.execution import (
+    ExecutionEvent,
+    ExecutionScope,
+    ExecutionSignal,
+    NodeRun,
+    WorkflowExecution,
+)
 from taskflow_core.models.queue import Queue
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
 from taskflow_core.models.worker import TaskType, WorkerSession
@@ -13,6 +20,10 @@ __all__ = [
     "DEAD_LETTER",
     "FINAL",
     "Base",
+    "ExecutionEvent",
+    "ExecutionScope",
+    "ExecutionSignal",
+    "NodeRun",
     "Queue",
     "Task",
     "TaskAttempt",
@@ -20,4 +31,5 @@ __all__ = [
     "TaskResult",
     "TaskType",
     "WorkerSession",
+    "WorkflowExecution",
 ]
