@@ -8,6 +8,7 @@ from taskflow_core.models.base import Base
 from taskflow_core.models.queue import Queue
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
 from taskflow_core.models.worker import TaskType, WorkerSession
+from taskflow_core.models.workflow import Workflow, WorkflowVersion
 
 __all__ = [
     "DEAD_LETTER",
@@ -20,4 +21,6 @@ __all__ = [
     "TaskResult",
     "TaskType",
     "WorkerSession",
+    "Workflow",
+    "WorkflowVersion",
 ]
