@@ -15,6 +15,7 @@ from taskflow_core.models.execution import (
 from taskflow_core.models.queue import Queue
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
 from taskflow_core.models.worker import TaskType, WorkerSession
+from taskflow_core.models.workflow import Workflow, WorkflowVersion
 
 __all__ = [
     "DEAD_LETTER",
@@ -31,5 +32,7 @@ __all__ = [
     "TaskResult",
     "TaskType",
     "WorkerSession",
+    "Workflow",
     "WorkflowExecution",
+    "WorkflowVersion",
 ]

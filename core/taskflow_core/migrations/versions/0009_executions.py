@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from taskflow_core.models.base import TransactionId
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
