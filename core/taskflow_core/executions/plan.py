@@ -4,14 +4,17 @@ Nothing here does I/O, and the state stays as it was read: a plan that raises Ne
 """
 
 import json
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from taskflow_core.executions.paths import ROOT, branch_of, is_under, node_of, owner_of, run_path, scope_of
 from taskflow_core.executions.state import ChildWorkflow, Error, Execution, Need, Run, Scope, State
+from taskflow_core.payloads import canonical_json
 from taskflow_core.service_tasks import STEP
 from taskflow_core.states import (
     ExecutionEventKind,
@@ -20,7 +23,7 @@ from taskflow_core.states import (
     ScopeStatus,
 )
 from taskflow_core.tasks.create import NewTask
-from taskflow_core.workflows.graph import Graph, Node, Parallel
+from taskflow_core.workflows.graph import Graph, Node, NodeType, Parallel
 
 SERVICE = "service"
 
@@ -78,6 +81,7 @@ class Plan:
 
     state: State
     new_id: Callable[[], UUID]
+    rng: random.Random = field(default_factory=random.Random)
     limits: Limits = field(default_factory=Limits)
     actor: str = SERVICE
 
@@ -106,6 +110,12 @@ class Plan:
     @property
     def now(self) -> datetime:
         return self.state.now
+
+    @cached_property
+    def input(self) -> dict[str, Any]:
+        """The input of the execution."""
+        value: dict[str, Any] = json.loads(self.execution.input)
+        return value
 
     @property
     def is_ending(self) -> bool:
@@ -265,18 +275,21 @@ class Plan:
         **values: Any,
     ) -> Run:
         """An open run becomes SUCCEEDED, FAILED, SKIPPED or CANCELLED. What follows from it is queued."""
-        run = self.change(
-            path,
-            status=status,
-            error=error or self.run(path).error,
-            finished_at=self.now,
-            wake_at=None,
-            **values,
-        )
+        if status is NodeRunStatus.SUCCEEDED and self.run(path).type != NodeType.TASK:
+            values["result"] = canonical_json(result)
+        self.results[path] = result
+        return self._end(path, status, error, values)
+
+    def end_with_text(self, path: str, result: str) -> Run:
+        """An open run becomes SUCCEEDED with a result that is JSON text already."""
+        return self._end(path, NodeRunStatus.SUCCEEDED, None, {"result": result})
+
+    def _end(self, path: str, status: NodeRunStatus, error: Error | None, values: dict[str, Any]) -> Run:
+        values |= {"status": status, "finished_at": self.now, "wake_at": None}
+        run = self.change(path, error=error or self.run(path).error, **values)
         self.execution.open_runs -= 1
         self.log(_ENDS[status], run)
         run = self.change(path, ended_sequence=self.execution.last_sequence)
-        self.results[path] = result
         self.ended.append(run)
         return run
 

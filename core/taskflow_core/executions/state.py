@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from taskflow_core.states import NODE_RUN_OPEN, ExecutionStatus, NodeRunStatus, ScopeStatus
-from taskflow_core.workflows.expressions import ExpressionError
+from taskflow_core.workflows.expression_syntax import ExpressionError
 from taskflow_core.workflows.graph import Definition
 
 Error = dict[str, Any]
@@ -143,7 +143,7 @@ class WorkflowRef:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need(Exception):  # noqa: N818 - a question, not an error
+class Need(Exception):
     """What a plan must know before it can go on."""
 
     runs: frozenset[str] = frozenset()  # by path

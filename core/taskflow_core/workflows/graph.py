@@ -224,6 +224,26 @@ class Graph:
         return self._edges_by(lambda edge: edge.source)
 
     @cached_property
+    def entries(self) -> dict[str, tuple[tuple[int, Edge], ...]]:
+        """The edges that enter each node, each with its place among those that leave its source."""
+        found: dict[str, list[tuple[int, Edge]]] = {node.id: [] for node in self.nodes}
+        seen: dict[str, int] = {}
+        for edge in self.edges:
+            place = seen.get(edge.source, 0)
+            seen[edge.source] = place + 1
+            found[edge.target].append((place, edge))
+        return {node_id: tuple(edges) for node_id, edges in found.items()}
+
+    @cached_property
+    def error_entries(self) -> dict[str, tuple[str, ...]]:
+        """The nodes that go on at a node when they fail."""
+        found: dict[str, list[str]] = {}
+        for node in self.nodes:
+            if node.error_node_id:
+                found.setdefault(node.error_node_id, []).append(node.id)
+        return {node_id: tuple(sources) for node_id, sources in found.items()}
+
+    @cached_property
     def error_targets(self) -> frozenset[str]:
         """The nodes to which others go when they fail."""
         return frozenset(node.error_node_id for node in self.nodes if node.error_node_id)
