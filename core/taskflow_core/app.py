@@ -12,6 +12,8 @@ from taskflow_core.dead_letters.discard import DeadLetterDiscard
 from taskflow_core.dead_letters.read import DeadLetterReader
 from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
+from taskflow_core.executions.advance import Advancement
+from taskflow_core.executions.plan import Limits
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
@@ -93,9 +95,15 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
     dead_letters = DeadLetterReader(database, page_tokens)
-    cancellation = TaskCancellation(database, queue, announcer)
+    advancement = Advancement(
+        announcer,
+        queue,
+        Limits(payload_bytes=settings.max_payload_bytes, result_bytes=settings.max_result_bytes),
+        random.Random(),  # noqa: S311 - jitter
+    )
+    cancellation = TaskCancellation(database, queue, announcer, advancement)
     held = HeldTasks(database, announcer)
-    settlement = TaskSettlement(database, announcer, held)
+    settlement = TaskSettlement(database, announcer, held, advancement)
     store = open_result_store(settings)
     return App(
         settings=settings,

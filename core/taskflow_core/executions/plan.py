@@ -90,7 +90,7 @@ class Plan:
     scopes: dict[str, Scope] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)  # of runs that ended here
     tasks: list[PlannedTask] = field(default_factory=list)
-    cancelled_tasks: list[UUID] = field(default_factory=list)
+    cancelled_tasks: dict[UUID, str] = field(default_factory=dict)  # with the paths of their runs
     children: list[PlannedChild] = field(default_factory=list)
     cancelled_children: list[UUID] = field(default_factory=list)
     taken_signals: dict[UUID, UUID] = field(default_factory=dict)  # signal: node run
@@ -192,10 +192,12 @@ class Plan:
 
     def scopes_of(self, run: Run) -> list[Scope]:
         """All graphs of a PARALLEL run, in order."""
-        known = {p: s for p, s in (self.state.scopes | self.scopes).items() if s.node_run_id == run.id}
-        if len(known) < (run.scopes or 0):
+        state = self.state
+        is_new = any(s.node_run_id == run.id and path not in state.scopes for path, s in self.scopes.items())
+        if not state.complete and run.id not in state.all_scopes_known and not is_new:
             raise Need(scopes_of=run.id)
-        return sorted(known.values(), key=lambda scope: scope.place)
+        known = (state.scopes | self.scopes).values()
+        return sorted((s for s in known if s.node_run_id == run.id), key=lambda scope: scope.place)
 
     def next_pending(self, run: Run, limit: int) -> list[Scope]:
         """The next graphs of a PARALLEL run that were not started."""

@@ -175,9 +175,9 @@ class State:
     absent: set[str] = field(default_factory=set)  # runs and graphs that there are not
     results: dict[str, Any] = field(default_factory=dict)
     open_known: set[str] = field(default_factory=set)
-    pending_known: dict[UUID, int] = field(default_factory=dict)
     all_scopes_known: set[UUID] = field(default_factory=set)
     undoable_known: bool = False
+    everything_known: bool = False
     signals: list[Signal] | None = None
     workflows: dict[WorkflowRef, ChildWorkflow] = field(default_factory=dict)
     values: dict[tuple[str, str], "Any | ExpressionError"] = field(default_factory=dict)

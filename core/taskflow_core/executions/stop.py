@@ -23,7 +23,7 @@ def stop_run(plan: Plan, run: Run, error: Error | None = None) -> None:
         return
     run = plan.change(run.path, stop={"error": error})
     if run.task_id is not None:
-        plan.cancelled_tasks.append(run.task_id)
+        plan.cancelled_tasks[run.task_id] = run.path
     elif run.child_execution_id is not None and _takes_child_along(plan, run):
         plan.cancelled_children.append(run.child_execution_id)
     else:

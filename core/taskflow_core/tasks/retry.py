@@ -10,17 +10,18 @@ import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.errors import AlreadyExists, WrongStatus
+from taskflow_core.errors import AlreadyExists, PartOfExecution, WrongStatus
 from taskflow_core.models import DEAD_LETTER
 from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.rows import Row, columns, hint_of
 
+# The task of a node is not put back: its execution has gone on, and RetryExecution runs the node again.
 # A deadline that has passed is lifted: it would cancel the task at once. With $7 only dead letters of up to
 # then are moved, so that one replay does not take a task twice.
 RETRY = f"""
 WITH found AS MATERIALIZED (
   SELECT id FROM tasks
-  WHERE id = ANY($1::uuid[]) AND tenant_id = $2 AND status IN ('FAILED', 'CANCELLED')
+  WHERE id = ANY($1::uuid[]) AND tenant_id = $2 AND status IN ('FAILED', 'CANCELLED') AND execution_id IS NULL
     AND ($7::timestamptz IS NULL OR ({DEAD_LETTER} AND finished_at <= $7))
   ORDER BY id FOR UPDATE
 ), moved AS (
@@ -63,7 +64,7 @@ class TaskRetry:
     async def retry(self, tenant_id: str, task_id: UUID, actor: str, reason: str) -> Row:
         """Put one task back and return its row.
 
-        Raises NotFound, WrongStatus, and AlreadyExists if another task holds its unique key by now.
+        Raises NotFound, WrongStatus, PartOfExecution, and AlreadyExists if another task holds its unique key by now.
         """
 
         async def once() -> Row | None:
@@ -81,6 +82,8 @@ class TaskRetry:
             self._announcer.announce([Announcement(moved["id"], hint_of(moved))])
             return moved
         row = await get_task(self._database, tenant_id, task_id)
+        if row["execution_id"] is not None:
+            raise PartOfExecution(str(task_id), str(row["execution_id"]))
         raise WrongStatus("task", str(task_id), row["status"], ["FAILED", "CANCELLED"])
 
     async def retry_all(self, tenant_id: str, task_ids: Sequence[UUID], actor: str, reason: str) -> int:
