@@ -31,6 +31,8 @@ from taskflow_core.tasks.retry import TaskRetry
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
+from taskflow_core.workflows.checks import WorkflowChecks
+from taskflow_core.workflows.definitions import Workflows
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
+    workflows: Workflows
 
 
 @asynccontextmanager
@@ -160,4 +163,5 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
+        workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )

@@ -29,10 +29,13 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.queue_service import QueueService  # noqa: PLC0415
     from taskflow_server.server import serving  # noqa: PLC0415
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
+    from taskflow_server.workflow_service import WorkflowService  # noqa: PLC0415
 
     async with open_app(settings, "server") as app, listening(app.feed):
         tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
-        async with serving(app, [tasks, DeadLetterService(app), QueueService(app)], Drain()):
+        workflows = WorkflowService(app)  # type: ignore[abstract]
+        servicers = [tasks, DeadLetterService(app), QueueService(app), workflows]
+        async with serving(app, servicers, Drain()):
             await _until_told_to_stop()
 
 

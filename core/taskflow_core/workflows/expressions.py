@@ -170,6 +170,29 @@ def name_of(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def constant_truth(source: str) -> bool | None:
+    """What a condition that reads nothing is, each time; None for any other, also for one that is wrong."""
+    found = _constant(source)
+    return found[0] if found is not None and isinstance(found[0], bool) else None
+
+
+def constant_kind(source: str) -> str | None:
+    """What kind of value an expression that reads nothing gives; None for any other."""
+    found = _constant(source)
+    return None if found is None else name_of(found[0])
+
+
+@lru_cache(maxsize=10_000)
+def _constant(source: str) -> tuple[Any] | None:
+    try:
+        expression = compile_expression(source)
+        if expression.syntax.references or expression.syntax.needs_bounds:
+            return None
+        return (evaluate(expression, {}),)
+    except ExpressionError:
+        return None
+
+
 class _Weight:
     """Counts bytes of JSON, about, and ends what grows too large."""
 

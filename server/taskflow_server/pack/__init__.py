@@ -3,6 +3,7 @@
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
+from taskflow_server.pack.workflows import workflow, workflow_problem
 
 __all__ = [
     "attempt",
@@ -15,4 +16,6 @@ __all__ = [
     "task_type",
     "watch_message",
     "with_result",
+    "workflow",
+    "workflow_problem",
 ]

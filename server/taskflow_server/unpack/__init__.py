@@ -4,13 +4,23 @@ from taskflow_server.unpack.dead_letters import dead_letters, replay_order
 from taskflow_server.unpack.queues import queue_limits
 from taskflow_server.unpack.tasks import new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids
+from taskflow_server.unpack.workflows import (
+    new_workflow,
+    workflow_changes,
+    workflow_definition,
+    workflow_problems,
+)
 
 __all__ = [
     "dead_letters",
     "new_task",
     "new_tasks",
+    "new_workflow",
     "queue_limits",
     "replay_order",
     "seconds",
     "task_ids",
+    "workflow_changes",
+    "workflow_definition",
+    "workflow_problems",
 ]
