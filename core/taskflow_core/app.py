@@ -13,7 +13,12 @@ from taskflow_core.dead_letters.read import DeadLetterReader
 from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
 from taskflow_core.executions.advance import Advancement
+from taskflow_core.executions.assembly import Executions
 from taskflow_core.executions.plan import Limits
+from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.start import ExecutionStart
+from taskflow_core.executions.steer import ExecutionSteering
+from taskflow_core.executions.watch import ExecutionWatch
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
@@ -60,6 +65,7 @@ class App:
     sweep: Sweep
     retention: Retention
     workflows: Workflows
+    executions: Executions
 
 
 @asynccontextmanager
@@ -74,6 +80,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             app = _assemble(settings, database, Queue(client))
             yield app
             await app.creation.drain()
+            await app.executions.start.drain()
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
@@ -163,5 +170,29 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
+        executions=_executions(settings, database, feed, page_tokens, advancement),
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
+    )
+
+
+def _executions(
+    settings: Settings,
+    database: Database,
+    feed: EventFeed,
+    page_tokens: PageTokens,
+    advancement: Advancement,
+) -> Executions:
+    reader = ExecutionReader(database, page_tokens)
+    return Executions(
+        advancement=advancement,
+        start=ExecutionStart(database, advancement),
+        steering=ExecutionSteering(database, advancement, reader),
+        reader=reader,
+        watch=ExecutionWatch(
+            reader,
+            feed,
+            page_tokens,
+            keep_alive=settings.keep_alive_interval,
+            max_duration=settings.max_watch_duration,
+        ),
     )

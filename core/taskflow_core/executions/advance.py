@@ -29,6 +29,7 @@ from taskflow_core.executions.happen import (
     TaskRetrying,
     advance,
 )
+from taskflow_core.executions.paths import is_under
 from taskflow_core.executions.plan import (
     SERVICE,
     Limits,
@@ -344,6 +345,8 @@ def _give_up(plan: Plan, error: Exception) -> None:
 
 def _apply(state: State, plan: Plan) -> None:
     """What was written is what there is."""
+    for path in plan.dropped:
+        _forget(state, path)
     new = plan.scopes.keys() - state.scopes.keys()
     state.whole |= new
     state.all_scopes_known |= {plan.scopes[path].node_run_id for path in new}
@@ -353,3 +356,9 @@ def _apply(state: State, plan: Plan) -> None:
     state.results |= {path: value for path, value in plan.results.items() if value is not None}
     if state.signals is not None:
         state.signals = [signal for signal in state.signals if signal.id not in plan.taken_signals]
+
+
+def _forget(state: State, path: str) -> None:
+    state.runs = {key: run for key, run in state.runs.items() if not is_under(run.scope, path)}
+    state.scopes = {key: scope for key, scope in state.scopes.items() if not is_under(key, path)}
+    state.results = {key: value for key, value in state.results.items() if key in state.runs}

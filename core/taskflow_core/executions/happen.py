@@ -9,6 +9,7 @@ from uuid import UUID
 from taskflow_core.executions.begin import BAD_EXPRESSION, NotStarted, begin_child, sleep
 from taskflow_core.executions.paths import ROOT
 from taskflow_core.executions.plan import Plan, engine_error
+from taskflow_core.executions.retry import retry_execution
 from taskflow_core.executions.signals import take_signal
 from taskflow_core.executions.state import Error, Run
 from taskflow_core.executions.stop import cancel_execution, end_stopped, fail_execution, run_out_of_time
@@ -95,6 +96,13 @@ class CancelRequested:
     skip_compensation: bool = False
 
 
+@dataclass(frozen=True)
+class Retried:
+    """Somebody wants an execution that did not succeed to run on."""
+
+    reason: str
+
+
 Happening = (
     Started
     | TaskEnded
@@ -105,6 +113,7 @@ Happening = (
     | RanOut
     | TimedOut
     | CancelRequested
+    | Retried
 )
 
 
@@ -127,7 +136,15 @@ def _take(plan: Plan, happening: Happening) -> None:
             _child_ended(plan, happening)
         case Stepped():
             plan.openings[happening.path] = None
+        case _:
+            _obey(plan, happening)
+
+
+def _obey(plan: Plan, happening: Happening) -> None:
+    """What callers and clocks want."""
+    match happening:
         case Signalled():
+            plan.log(ExecutionEventKind.SIGNALLED, message=happening.name)
             _signalled(plan, happening.name)
         case RanOut():
             run_out_of_time(plan, happening.path)
@@ -135,6 +152,8 @@ def _take(plan: Plan, happening: Happening) -> None:
             fail_execution(plan, engine_error("ExecutionTimeout", "the execution ran past its timeout"))
         case CancelRequested():
             cancel_execution(plan, happening.reason, skip_compensation=happening.skip_compensation)
+        case Retried():
+            retry_execution(plan, happening.reason)
 
 
 def _task_ended(plan: Plan, ended: TaskEnded) -> None:

@@ -142,11 +142,11 @@ class Plan:
 
     def find(self, path: str) -> Run | None:
         """A run, if there is one."""
-        run = self.runs.get(path) or self.state.runs.get(path)
+        run = self.runs.get(path) or self._read_runs.get(path)
         if run is not None:
             return run
         state = self.state
-        if state.complete or path in state.absent or scope_of(path) in state.whole or self._is_new(path):
+        if state.knows_all or path in state.absent or scope_of(path) in state.whole or self._is_new(path):
             return None
         raise Need(runs=frozenset([path]))
 
@@ -159,16 +159,16 @@ class Plan:
 
     def scope(self, path: str) -> Scope:
         """A graph inside a PARALLEL node."""
-        found = self.scopes.get(path) or self.state.scopes.get(path)
+        found = self.scopes.get(path) or self.read_scopes.get(path)
         if found is None:
-            if self.state.complete or path in self.state.absent:
+            if self.state.knows_all or path in self.state.absent:
                 raise LookupError(f"no graph {path!r}")
             raise Need(scopes=frozenset([path]))
         return found
 
     def require_whole(self, scopes: Iterable[str]) -> None:
         """See to it that all runs of these graphs are known."""
-        if self.state.complete:
+        if self.state.knows_all:
             return
         missing = {s for s in scopes if s not in self.state.whole and not self._is_new(f"{s}.")}
         if missing:
@@ -177,14 +177,14 @@ class Plan:
     def _is_new(self, path: str) -> bool:
         """Whether a run lies in a graph that this plan itself made, so that it cannot have been read."""
         scope = scope_of(path)
-        return bool(scope) and scope in self.scopes and scope not in self.state.scopes
+        return bool(scope) and scope in self.scopes and scope not in self.read_scopes
 
     def open_under(self, place: str) -> list[Run]:
         """The open runs in a graph, or in the graphs of a PARALLEL run, in the order in which they were reached."""
         state = self.state
-        if not state.complete and not any(is_under(place, known) for known in state.open_known):
+        if not state.knows_all and not any(is_under(place, known) for known in state.open_known):
             raise Need(open_under=place)
-        known = state.runs | self.runs
+        known = self._read_runs | self.runs
         return sorted(
             (run for run in known.values() if run.is_open and is_under(run.scope, place)),
             key=lambda run: run.place,
@@ -193,10 +193,12 @@ class Plan:
     def scopes_of(self, run: Run) -> list[Scope]:
         """All graphs of a PARALLEL run, in order."""
         state = self.state
-        is_new = any(s.node_run_id == run.id and path not in state.scopes for path, s in self.scopes.items())
-        if not state.complete and run.id not in state.all_scopes_known and not is_new:
+        is_new = any(
+            s.node_run_id == run.id and path not in self.read_scopes for path, s in self.scopes.items()
+        )
+        if not state.knows_all and run.id not in state.all_scopes_known and not is_new:
             raise Need(scopes_of=run.id)
-        known = (state.scopes | self.scopes).values()
+        known = (self.read_scopes | self.scopes).values()
         return sorted((s for s in known if s.node_run_id == run.id), key=lambda scope: scope.place)
 
     def next_pending(self, run: Run, limit: int) -> list[Scope]:
@@ -205,7 +207,7 @@ class Plan:
         wanted = min(limit, waiting)
         known = [
             scope
-            for scope in (self.state.scopes | self.scopes).values()
+            for scope in (self.read_scopes | self.scopes).values()
             if scope.node_run_id == run.id and scope.status is ScopeStatus.PENDING
         ]
         if len(known) < wanted:
@@ -226,6 +228,22 @@ class Plan:
             parallel = self.node_at(owner.path).work
             goes_on = isinstance(parallel, Parallel) and parallel.keep_rest
         return goes_on and self.is_alive(owner.scope)
+
+    @property
+    def _read_runs(self) -> dict[str, Run]:
+        if not self.dropped:
+            return self.state.runs
+        return {path: run for path, run in self.state.runs.items() if not self._is_dropped(run.scope)}
+
+    @property
+    def read_scopes(self) -> dict[str, Scope]:
+        """The graphs inside PARALLEL nodes that were read, without those that are forgotten."""
+        if not self.dropped:
+            return self.state.scopes
+        return {path: scope for path, scope in self.state.scopes.items() if not self._is_dropped(path)}
+
+    def _is_dropped(self, scope: str) -> bool:
+        return any(is_under(scope, place) for place in self.dropped)
 
     # What changes
 

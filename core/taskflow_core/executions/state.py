@@ -182,3 +182,8 @@ class State:
     workflows: dict[WorkflowRef, ChildWorkflow] = field(default_factory=dict)
     values: dict[tuple[str, str], "Any | ExpressionError"] = field(default_factory=dict)
     complete: bool = False
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether there are no runs and graphs but those that are here."""
+        return self.complete or self.everything_known

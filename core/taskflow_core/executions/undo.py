@@ -55,7 +55,7 @@ def _next(plan: Plan) -> Run | None:
     node_ids = frozenset(node.id for _, node in graph.walk() if node.compensation is not None)
     if not node_ids:
         return None
-    if not plan.state.complete and not plan.state.undoable_known:
+    if not plan.state.knows_all and not plan.state.undoable_known:
         raise Need(undoable=node_ids)
     known = (plan.state.runs | plan.runs).values()
     undoable = [

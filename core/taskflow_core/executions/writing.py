@@ -187,7 +187,7 @@ async def _write_scopes(connection: Connection, plans: Mapping[UUID, Plan]) -> N
     for plan in plans.values():
         for path, scope in plan.scopes.items():
             row = {"execution_id": plan.execution.id, **vars(scope)}
-            (changed if path in plan.state.scopes else new).append(row)
+            (changed if path in plan.read_scopes else new).append(row)
     if new:
         await connection.execute(INSERT_SCOPES, _json(new))
     if changed:

@@ -47,7 +47,9 @@ SELECT id, status, attempt, session_id FROM moved
 
 
 # An execution is locked before its tasks are moved; which one a task belongs to never changes.
-FIND_EXECUTIONS = "SELECT DISTINCT execution_id FROM tasks WHERE id = ANY($1::uuid[]) AND execution_id IS NOT NULL"
+FIND_EXECUTIONS = (
+    "SELECT DISTINCT execution_id FROM tasks WHERE id = ANY($1::uuid[]) AND execution_id IS NOT NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,12 @@ class TaskCancellation:
     ) -> Cancellations:
         """Cancel those of the tasks that are not final. `tenant_id` is None for the service itself."""
 
-        async def once() -> list[Row]:
-            async with self._database.pool.acquire() as connection:
-                async with connection.transaction():
-                    found = await connection.fetch(FIND_EXECUTIONS, task_ids)
-                    locked = await self._executions.lock(connection, (row["execution_id"] for row in found))
-                    moved = list(
-                        await connection.fetch(CANCEL, task_ids, tenant_id, actor, reason, True)
-                    )
-                    advanced = await self._executions.after_tasks(connection, locked, moved)
+        async def once() -> Sequence[Row]:
+            async with self._database.pool.acquire() as connection, connection.transaction():
+                found = await connection.fetch(FIND_EXECUTIONS, task_ids)
+                locked = await self._executions.lock(connection, (row["execution_id"] for row in found))
+                moved = list(await connection.fetch(CANCEL, task_ids, tenant_id, actor, reason, True))
+                advanced = await self._executions.after_tasks(connection, locked, moved)
             await self._executions.say(advanced)
             return moved
 

@@ -157,13 +157,12 @@ class TaskSettlement:
         of_executions = {s.task_id: s.execution_id for s in ordered if s.execution_id is not None}
         if not of_executions:
             return await self._database.pool.fetch(SETTLE, *_columns(ordered))
-        async with self._database.pool.acquire() as connection:
-            async with connection.transaction():
-                locked = await self._executions.lock(connection, of_executions.values())
-                moved = await connection.fetch(SETTLE, *_columns(ordered))
-                advanced = await self._executions.after_tasks(
-                    connection, locked, [row for row in moved if row["id"] in of_executions]
-                )
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            locked = await self._executions.lock(connection, of_executions.values())
+            moved = await connection.fetch(SETTLE, *_columns(ordered))
+            advanced = await self._executions.after_tasks(
+                connection, locked, [row for row in moved if row["id"] in of_executions]
+            )
         await self._executions.say(advanced)
         return moved
 
