@@ -94,7 +94,8 @@ def _members(message: Message, path: str, problems: list[Problem]) -> dict[str, 
         if _is_not_defined_by_callers(field):
             continue
         place = f"{path}.{field.name}" if path else field.name
-        if isinstance(value, Mapping):
+        # A Struct is a Mapping, too.
+        if field.is_repeated and isinstance(value, Mapping):
             members[field.name] = dict(value)
         elif field.is_repeated:
             members[field.name] = [
