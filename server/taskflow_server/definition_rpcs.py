@@ -2,10 +2,13 @@
 
 from uuid import UUID
 
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
 from taskflow_core.app import App
 from taskflow_core.tasks.read import PageRequest
+from taskflow_core.workflows.drawing import draw
+from taskflow_core.workflows.graph import parse
 from taskflow_core.workflows.problems import in_order
 from taskflow_proto.v1 import workflow_pb2, workflow_service_pb2, workflow_service_pb2_grpc
 from taskflow_server import pack, unpack
@@ -96,4 +99,18 @@ class DefinitionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
         found = await self._app.workflows.problems(current_principal().tenant_id, definition)
         return workflow_service_pb2.ValidateWorkflowResponse(
             problems=map(pack.workflow_problem, in_order([*broken, *found]))
+        )
+
+    async def RenderWorkflow(
+        self, request: workflow_service_pb2.RenderWorkflowRequest, context: Context
+    ) -> HttpBody:
+        if request.WhichOneof("target") == "workflow":
+            definition = unpack.workflow_to_draw(request.workflow)
+        else:
+            row = await self._app.workflows.get(
+                current_principal().tenant_id, UUID(request.workflow_id), request.version
+            )
+            definition = {"name": row["name"], **row["graph"]}
+        return pack.drawing(
+            draw(parse(definition), definition.get("name", ""), unpack.drawing_format(request.format))
         )

@@ -1,6 +1,7 @@
 """Definitions of workflows: saved in versions, checked against what is registered, changed with care."""
 
 import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,8 +24,10 @@ async def task_types(app: App) -> None:
     await register_task_types(app, "echo")
 
 
-async def found(app: App, tenant: str, definition: dict, workflow_id: UUID | None = None) -> list[tuple]:
-    problems = await app.workflows._checks.problems(tenant, definition, workflow_id)
+async def found(
+    app: App, tenant: str, definition: dict[str, Any], workflow_id: UUID | None = None
+) -> list[tuple[str, str]]:
+    problems = await app.workflows.problems(tenant, definition, workflow_id)
     return [(problem.field, problem.rule) for problem in problems]
 
 
@@ -154,7 +157,7 @@ async def test_unknown_task_types_are_named_with_what_may_be_meant(app: App, ten
     assert "the service's own" in problems[1].description
 
 
-def calling(name: str, **subworkflow: object) -> dict:
+def calling(name: str, **subworkflow: object) -> dict[str, Any]:
     return {"name": name, "nodes": [{"id": "call", "subworkflow": subworkflow}]}
 
 

@@ -1,5 +1,6 @@
 """Short ways to write definitions, and to let the service know their task types."""
 
+import itertools
 from typing import Any
 
 from taskflow_core.app import App
@@ -35,5 +36,5 @@ def edge(source: str, target: str, **fields: Any) -> dict[str, Any]:
 
 def chain(name: str, *node_ids: str) -> dict[str, Any]:
     """A workflow of tasks that follow each other."""
-    edges = [edge(source, target) for source, target in zip(node_ids, node_ids[1:], strict=False)]
+    edges = [edge(source, target) for source, target in itertools.pairwise(node_ids)]
     return {"name": name, "nodes": [task_node(node_id) for node_id in node_ids], "edges": edges}

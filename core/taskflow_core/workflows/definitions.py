@@ -117,9 +117,11 @@ class Workflows:
         self._tokens = tokens
         self._checks = checks
 
-    async def problems(self, tenant_id: str, definition: Mapping[str, Any]) -> list[Problem]:
-        """All that would keep a definition from being created, in its order."""
-        return await self._checks.problems(tenant_id, definition)
+    async def problems(
+        self, tenant_id: str, definition: Mapping[str, Any], workflow_id: UUID | None = None
+    ) -> list[Problem]:
+        """All that would keep a definition from being saved, in its order. `workflow_id` is None for a new one."""
+        return await self._checks.problems(tenant_id, definition, workflow_id)
 
     async def create(self, new: NewWorkflow, *, validate_only: bool = False) -> Row:
         """Store version 1 and return it; the workflow of an earlier call with the same `request_id`, as it is now.

@@ -3,12 +3,13 @@
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
-from taskflow_server.pack.workflows import workflow, workflow_problem
+from taskflow_server.pack.workflows import drawing, workflow, workflow_problem
 
 __all__ = [
     "attempt",
     "dead_letter",
     "dead_letter_group",
+    "drawing",
     "event",
     "preview",
     "queue",

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.definitions import etag_of
+from taskflow_core.workflows.drawing import Drawing
 from taskflow_core.workflows.problems import Problem
 from taskflow_proto.v1 import workflow_pb2
 from taskflow_server.pack.values import id_text, timestamp
@@ -53,3 +55,8 @@ def workflow_problem(problem: Problem) -> workflow_pb2.WorkflowProblem:
     return workflow_pb2.WorkflowProblem(
         field=problem.field, rule=problem.rule, description=problem.description
     )
+
+
+def drawing(drawn: Drawing) -> HttpBody:
+    """A drawing, as the body of an answer."""
+    return HttpBody(content_type=drawn.content_type, data=drawn.text.encode())

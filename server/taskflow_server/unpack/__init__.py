@@ -5,14 +5,16 @@ from taskflow_server.unpack.queues import queue_limits
 from taskflow_server.unpack.tasks import new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids
 from taskflow_server.unpack.workflows import (
+    drawing_format,
     new_workflow,
     workflow_changes,
-    workflow_definition,
     workflow_problems,
+    workflow_to_draw,
 )
 
 __all__ = [
     "dead_letters",
+    "drawing_format",
     "new_task",
     "new_tasks",
     "new_workflow",
@@ -21,6 +23,6 @@ __all__ = [
     "seconds",
     "task_ids",
     "workflow_changes",
-    "workflow_definition",
     "workflow_problems",
+    "workflow_to_draw",
 ]

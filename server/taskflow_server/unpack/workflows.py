@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.payloads import exact_numbers
 from taskflow_core.workflows.definitions import FIELDS, NewWorkflow
+from taskflow_core.workflows.drawing import DrawingFormat
 from taskflow_core.workflows.problems import Problem, in_order, refusal
 from taskflow_proto.v1 import workflow_pb2, workflow_service_pb2
 from taskflow_server.auth import Principal
@@ -44,6 +45,19 @@ def workflow_changes(request: workflow_service_pb2.UpdateWorkflowRequest) -> dic
         raise _refusal(problems)
     wanted = fields_to_change(request.update_mask, request.workflow, FIELDS)
     return {name: definition.get(name) for name in FIELDS if name in wanted}
+
+
+def workflow_to_draw(workflow: workflow_pb2.Workflow) -> dict[str, Any]:
+    """The definition of a workflow that is drawn as it comes. Raises InvalidArgument (INVALID_FIELDS)."""
+    definition, problems = workflow_definition(workflow)
+    if problems:
+        raise _refusal(problems)
+    return definition
+
+
+def drawing_format(value: int) -> DrawingFormat:
+    """The language of a drawing; Mermaid unless another is asked for."""
+    return DrawingFormat(workflow_service_pb2.RenderFormat.Name(value or workflow_service_pb2.MERMAID))
 
 
 def workflow_problems(workflow: workflow_pb2.Workflow) -> tuple[dict[str, Any], list[Problem]]:
@@ -80,7 +94,8 @@ def _members(message: Message, path: str, problems: list[Problem]) -> dict[str, 
         if _is_not_defined_by_callers(field):
             continue
         place = f"{path}.{field.name}" if path else field.name
-        if isinstance(value, Mapping):
+        # A Struct is a Mapping, too.
+        if field.is_repeated and isinstance(value, Mapping):
             members[field.name] = dict(value)
         elif field.is_repeated:
             members[field.name] = [
