@@ -10,7 +10,7 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
-from taskflow_proto.v1 import task_service_pb2
+from taskflow_proto.v1 import task_service_pb2, workflow_service_pb2
 
 # Milliseconds after which the browser reconnects.
 RETRY = b"retry: 2000\n\n"
@@ -22,7 +22,9 @@ def opening() -> HttpBody:
     return HttpBody(content_type=CONTENT_TYPE, data=RETRY)
 
 
-def frame(message: task_service_pb2.WatchTaskResponse) -> HttpBody:
+def frame(
+    message: task_service_pb2.WatchTaskResponse | workflow_service_pb2.WatchExecutionResponse,
+) -> HttpBody:
     """One message; a keep-alive is a comment, which moves no `Last-Event-ID`."""
     kind = message.WhichOneof("message")
     if kind == "keep_alive":

@@ -14,13 +14,20 @@ from taskflow_core.paging import PageTokens, parse_order
 from taskflow_core.states import ExecutionStatus, NodeRunStatus, Priority, TaskStatus
 from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
-from taskflow_core.workflows.graph import NodeType
+from taskflow_core.workflows.graph import Graph, NodeType, parse
 
 # The node runs that come with an execution; ListNodeRuns has all.
 FIRST_RUNS = 1000
 
 GET = "SELECT * FROM workflow_executions WHERE id = $1 AND tenant_id = $2"
 EXISTS = "SELECT 1 FROM workflow_executions WHERE id = $1 AND tenant_id = $2"
+GRAPH = "SELECT graph FROM workflow_versions WHERE workflow_id = $1 AND version = $2"
+NODE_STATUSES = "SELECT DISTINCT node_id, status FROM node_runs WHERE execution_id = $1"
+# Of a node that runs several times, what a drawing shows.
+URGENCY = [
+    *("FAILED", "RETRYING", "RUNNING", "WAITING", "PENDING", "CANCELLED", "COMPENSATED", "SUCCEEDED"),
+    "SKIPPED",
+]
 COUNTS = """
 SELECT CASE WHEN t.status = 'RETRYING' AND n.status = 'RUNNING' THEN 'RETRYING' ELSE n.status END AS status, count(*)
 FROM node_runs n LEFT JOIN tasks t ON t.id = n.task_id AND n.status = 'RUNNING'
@@ -91,6 +98,21 @@ class ExecutionReader:
         query = _runs(execution_id).order_by(NodeRun.place).limit(FIRST_RUNS)
         async with self._database.engine.connect() as connection:
             return list((await connection.execute(query)).mappings())
+
+    async def graph(self, execution: Row) -> Graph:
+        """The graph that an execution runs."""
+        stored = await self._database.pool.fetchval(
+            GRAPH, execution["workflow_id"], execution["workflow_version"]
+        )
+        return parse(stored)
+
+    async def statuses(self, execution_id: UUID) -> dict[str, str]:
+        """The status of each node; of one that runs several times, the status that matters most."""
+        rows = await self._database.pool.fetch(NODE_STATUSES, execution_id)
+        statuses: dict[str, str] = {}
+        for row in sorted(rows, key=lambda row: URGENCY.index(row["status"]), reverse=True):
+            statuses[row["node_id"]] = row["status"]
+        return statuses
 
     async def list(
         self,

@@ -1,6 +1,13 @@
 """From rows to the messages of the contract, one way, one function per message."""
 
 from taskflow_server.pack.dead_letters import dead_letter, dead_letter_group
+from taskflow_server.pack.executions import (
+    execution,
+    execution_event,
+    execution_preview,
+    execution_watch_message,
+    node_run,
+)
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, watch_message, with_result
 from taskflow_server.pack.workflows import drawing, workflow, workflow_problem
@@ -11,6 +18,11 @@ __all__ = [
     "dead_letter_group",
     "drawing",
     "event",
+    "execution",
+    "execution_event",
+    "execution_preview",
+    "execution_watch_message",
+    "node_run",
     "preview",
     "queue",
     "task",

@@ -1,6 +1,7 @@
 """From the messages of the contract to what core takes: values, defaults, and the checks across fields."""
 
 from taskflow_server.unpack.dead_letters import dead_letters, replay_order
+from taskflow_server.unpack.executions import json_content, new_execution, new_signal
 from taskflow_server.unpack.queues import queue_limits
 from taskflow_server.unpack.tasks import new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids
@@ -15,6 +16,9 @@ from taskflow_server.unpack.workflows import (
 __all__ = [
     "dead_letters",
     "drawing_format",
+    "json_content",
+    "new_execution",
+    "new_signal",
     "new_task",
     "new_tasks",
     "new_workflow",
