@@ -16,6 +16,7 @@ from taskflow_core.executions.advance import Advancement
 from taskflow_core.executions.assembly import Executions
 from taskflow_core.executions.plan import Limits
 from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
 from taskflow_core.executions.watch import ExecutionWatch
@@ -187,6 +188,7 @@ def _executions(
         advancement=advancement,
         start=ExecutionStart(database, advancement),
         steering=ExecutionSteering(database, advancement, reader),
+        rerun=ExecutionRerun(database, advancement, reader),
         reader=reader,
         watch=ExecutionWatch(
             reader,

@@ -33,7 +33,7 @@ async def _serve(settings: Settings) -> None:
 
     async with open_app(settings, "server") as app, listening(app.feed):
         tasks = TaskService(app)  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
-        workflows = WorkflowService(app)  # type: ignore[abstract]
+        workflows = WorkflowService(app)
         servicers = [tasks, DeadLetterService(app), QueueService(app), workflows]
         async with serving(app, servicers, Drain()):
             await _until_told_to_stop()

@@ -112,6 +112,16 @@ class ExecutionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
         )
         return await self._whole(row)
 
+    async def RerunExecution(
+        self, request: workflow_service_pb2.RerunExecutionRequest, context: Context
+    ) -> workflow_pb2.Execution:
+        principal = current_principal()
+        order = unpack.rerun_order(request, self._app.settings, idempotency_key(context))
+        row = await self._app.executions.rerun.rerun(
+            principal.tenant_id, UUID(request.execution_id), principal.subject, order
+        )
+        return await self._whole(row)
+
     async def SignalExecution(
         self, request: workflow_service_pb2.SignalExecutionRequest, context: Context
     ) -> workflow_pb2.Execution:

@@ -12,6 +12,7 @@ import pytest
 from support.executions import definition, edge
 from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, InvalidArgument, PartOfExecution, WrongStatus
+from taskflow_core.executions.rerun import RerunOrder
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.executions.steer import NewSignal
 from taskflow_core.executions.watch import Closing, Event, Snapshot
@@ -19,6 +20,7 @@ from taskflow_core.queue import lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
 from taskflow_core.tasks.read import PageRequest
+from taskflow_core.tasks.retry import NewPayload
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.definitions import NewWorkflow
 from taskflow_worker import Fail, TaskContext
@@ -387,3 +389,33 @@ async def test_two_parents_that_end_at_once_start_their_child_once(app: App):
         row = await run(app, workflow_id)
     assert row["status"] == "SUCCEEDED"
     assert (await kinds(app, row)).count("NODE_STARTED") == width + 1
+
+
+async def test_a_rerun_takes_over_what_does_not_come_after_its_node(app: App):
+    async with working(app):
+        workflow_id = await make(
+            app,
+            [
+                task("a", "double", computed={"n": "input.n"}),
+                task("b", "double", computed={"n": "nodes.a.result"}),
+                task("c", "double", computed={"n": "nodes.b.result"}),
+            ],
+            [edge("a", "b"), edge("b", "c")],
+        )
+        first = await run(app, workflow_id, {"n": 1})
+        order = RerunOrder(node_id="b", input=NewPayload('{"n": 100}', "JSON"), request_id="r")
+        second = await app.executions.rerun.rerun(TENANT, first["id"], "tester", order)
+        again = await app.executions.rerun.rerun(TENANT, first["id"], "tester", order)
+        row = await ended(app, second)
+        with pytest.raises(InvalidArgument):
+            await app.executions.rerun.rerun(TENANT, first["id"], "tester", RerunOrder(node_id="x"))
+        anew = await app.executions.rerun.rerun(
+            TENANT, first["id"], "tester", RerunOrder(input=NewPayload('{"n": 2}', "JSON"))
+        )
+        assert json.loads((await ended(app, anew))["output"]) == {"c": 16}
+    assert second["id"] == again["id"]
+    assert json.loads(row["output"]) == {"c": 400}
+    found = await runs(app, row)
+    assert [found[path]["taken_over"] for path in "abc"] == [True, False, False]
+    assert found["a"]["result"] == "2"
+    assert await kinds(app, row) == ["CREATED", *(["NODE_STARTED", "NODE_SUCCEEDED"] * 2), "SUCCEEDED"]

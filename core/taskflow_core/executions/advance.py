@@ -147,6 +147,13 @@ class Advancement:
             connection, states, {execution_id: [Started()] for execution_id in states}, actor
         )
 
+    async def begin_from(self, connection: Connection, row: Row, actor: str) -> Advanced:
+        """Start an execution that this transaction has inserted together with runs that it takes over."""
+        states = await read_states(connection, [row], self.definitions)
+        await read_needs(connection, states, {row["id"]: Need(everything=True)}, self.definitions)
+        states[row["id"]].signals = []
+        return await self._advance(connection, states, {row["id"]: [Started()]}, actor)
+
     async def _advance(
         self,
         connection: Connection,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from taskflow_core.executions.advance import Advancement
 from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
 from taskflow_core.executions.watch import ExecutionWatch
@@ -16,5 +17,6 @@ class Executions:
     advancement: Advancement
     start: ExecutionStart
     steering: ExecutionSteering
+    rerun: ExecutionRerun
     reader: ExecutionReader
     watch: ExecutionWatch

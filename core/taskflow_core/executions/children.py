@@ -29,16 +29,17 @@ WITH created AS (
   ON CONFLICT DO NOTHING
   RETURNING {", ".join(EXECUTION_COLUMNS)}, statement_timestamp() AS now
 ), logged AS (
-  INSERT INTO execution_events (execution_id, sequence, tenant_id, kind, status, actor)
-  SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, actors.actor
-  FROM created JOIN unnest($2::uuid[], $3::text[]) AS actors (id, actor) USING (id)
+  INSERT INTO execution_events (execution_id, sequence, tenant_id, kind, status, actor, data)
+  SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, origins.actor,
+    CASE WHEN origins.reason <> '' THEN jsonb_build_object('message', origins.reason) END
+  FROM created JOIN unnest($2::uuid[], $3::text[], $4::text[]) AS origins (id, actor, reason) USING (id)
 )
 SELECT * FROM created
 """  # noqa: S608 - the columns are our own
 
 
 async def insert_executions(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Insert executions, and return those that were: a request id may be taken. `actor` goes to their logs."""
+    """Insert executions, and return those that were: a request id may be taken. `actor` and `reason` go to their logs."""
     defaults = {"status": "RUNNING", "open_runs": 0, "reached_runs": 0}
     whole = [defaults | row for row in rows]
     return list(
@@ -47,6 +48,7 @@ async def insert_executions(connection: Connection, rows: Sequence[dict[str, Any
             json.dumps(whole, default=_plain),
             [row["id"] for row in rows],
             [row["actor"] for row in rows],
+            [row.get("reason", "") for row in rows],
         )
     )
 

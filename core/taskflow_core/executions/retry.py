@@ -41,7 +41,7 @@ def _reset(plan: Plan, scope: str) -> bool:
     """Put back the runs of a graph that are to run again; False if there are none."""
     graph = plan.graph_of(scope)
     own = {node.id for node in graph.nodes if _runs_again(plan, scope, node)}
-    after = _after(graph, own)
+    after = nodes_after(graph, own)
     for node in graph.nodes:
         run = plan.find(run_path(scope, node.id))
         if run is None or node.id not in own | after:
@@ -73,7 +73,7 @@ def _runs_again(plan: Plan, scope: str, node: Node) -> bool:
     )
 
 
-def _after(graph: Graph, node_ids: set[str]) -> set[str]:
+def nodes_after(graph: Graph, node_ids: set[str]) -> set[str]:
     """The nodes that come after others."""
     found: set[str] = set()
     waiting = list(node_ids)

@@ -153,7 +153,8 @@ class NodeRun(Base):
         Index("node_runs_scope", "execution_id", "scope"),
         Index("node_runs_place", "execution_id", "place", unique=True),
         Index("node_runs_open", "execution_id", postgresql_where=text(NODE_RUN_IS_OPEN)),
-        Index("node_runs_task", "task_id", unique=True, postgresql_where=text("task_id IS NOT NULL")),
+        # Not unique: a rerun refers to the tasks whose results it has taken over.
+        Index("node_runs_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),
         Index(
             "node_runs_compensation",
             "compensation_task_id",

@@ -1,7 +1,7 @@
 """From the messages of the contract to what core takes: values, defaults, and the checks across fields."""
 
 from taskflow_server.unpack.dead_letters import dead_letters, replay_order
-from taskflow_server.unpack.executions import json_content, new_execution, new_signal
+from taskflow_server.unpack.executions import json_content, new_execution, new_signal, rerun_order
 from taskflow_server.unpack.queues import queue_limits
 from taskflow_server.unpack.tasks import new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids
@@ -24,6 +24,7 @@ __all__ = [
     "new_workflow",
     "queue_limits",
     "replay_order",
+    "rerun_order",
     "seconds",
     "task_ids",
     "workflow_changes",

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from taskflow_core.errors import InvalidArgument
+from taskflow_core.executions.rerun import RerunOrder
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.executions.steer import NewSignal
 from taskflow_core.payloads import check_payload, payload_text
@@ -58,6 +59,21 @@ def new_signal(
         name=request.signal,
         payload=json_content(request, "payload", settings.max_payload_bytes).text,
         node_run_id=UUID(request.node_run_id) if request.node_run_id else None,
+        request_id=request.request_id or request_id or None,
+    )
+
+
+def rerun_order(
+    request: workflow_service_pb2.RerunExecutionRequest, settings: Settings, request_id: str = ""
+) -> RerunOrder:
+    """Where a rerun starts, and with what. Raises InvalidArgument as `new_execution`."""
+    content = None
+    if request.WhichOneof("input_kind") is not None:
+        content = json_content(request, "input", settings.max_payload_bytes)
+    return RerunOrder(
+        node_id=request.node_id or None,
+        input=content,
+        reason=request.reason,
         request_id=request.request_id or request_id or None,
     )
 

@@ -175,7 +175,7 @@ def upgrade() -> None:
         "node_runs_task",
         "node_runs",
         ["task_id"],
-        unique=True,
+        unique=False,
         postgresql_where=sa.text("task_id IS NOT NULL"),
     )
     op.create_index(
