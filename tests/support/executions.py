@@ -8,20 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from taskflow_core.executions.happen import (
-    CancelRequested,
-    ChildEnded,
     Happening,
     Started,
     Stepped,
     TaskEnded,
     advance,
 )
+from taskflow_core.executions.paths import is_under
 from taskflow_core.executions.plan import Limits, Plan
 from taskflow_core.executions.state import Execution, State
 from taskflow_core.ids import new_id
 from taskflow_core.payloads import canonical_json
 from taskflow_core.service_tasks import STEP
-from taskflow_core.states import NODE_RUN_MOVES, ExecutionStatus, NodeRunStatus, TaskStatus
+from taskflow_core.states import NODE_RUN_MOVES, ExecutionStatus, TaskStatus
 from taskflow_core.workflows.graph import parse_definition
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -78,7 +77,7 @@ class Simulation:
         self.happen(Started())
 
     @property
-    def status(self) -> ExecutionStatus:
+    def status(self) -> str:
         return self.state.execution.status
 
     @property
@@ -128,8 +127,9 @@ class Simulation:
     def _apply(self, plan: Plan) -> list[Happening]:
         self._check(plan)
         state = self.state
-        for task_id in plan.state.runs.keys() & set():
-            del state.runs[task_id]
+        for place in plan.dropped:
+            state.runs = {path: run for path, run in state.runs.items() if not is_under(run.scope, place)}
+            state.scopes = {path: scope for path, scope in state.scopes.items() if not is_under(path, place)}
         state.execution = plan.execution
         state.runs |= plan.runs
         state.scopes |= plan.scopes
@@ -164,22 +164,14 @@ class Simulation:
         numbers = [event.sequence for event in plan.events]
         first = self.state.execution.last_sequence + 1
         assert numbers == list(range(first, first + len(numbers)))
-        runs = self.state.runs | plan.runs
+        kept = {
+            path: run
+            for path, run in self.state.runs.items()
+            if not any(is_under(run.scope, place) for place in plan.dropped)
+        }
+        runs = kept | plan.runs
         assert plan.execution.open_runs == sum(run.is_open for run in runs.values())
 
 
 def definition(nodes: Sequence[Any], edges: Sequence[Any] = (), **fields: Any) -> dict[str, Any]:
     return {"nodes": list(nodes), "edges": list(edges), **fields}
-
-
-__all__ = [
-    "NOW",
-    "CancelRequested",
-    "ChildEnded",
-    "NodeRunStatus",
-    "Simulation",
-    "Waiting",
-    "definition",
-    "edge",
-    "task",
-]
