@@ -1,11 +1,17 @@
 """The story of an execution over REST: started, watched, signalled, cancelled and run on."""
 
+import asyncio
 import json
+import uuid
 from typing import Any
 
 import httpx
+from click.testing import CliRunner, Result
 
 from support.rest import ok, server_sent_events
+from support.stack import StackAddresses
+from taskflow_cli.execution import execution
+from taskflow_client import ExecutionFinished, TaskFlow
 
 
 def task(node_id: str, **fields: Any) -> dict[str, Any]:
@@ -86,3 +92,29 @@ def test_a_cancelled_execution_runs_on_after_a_retry(rest: httpx.Client):
     refused = rest.post(f"/api/v1/executions/{execution['id']}:retry", json={})
     assert refused.status_code == 400
     ok(rest.post(f"/api/v1/executions/{execution['id']}:cancel", json={}))
+
+
+async def test_the_client_and_the_command_start_and_follow_executions(stack: StackAddresses):
+    async with TaskFlow(stack.grpc) as taskflow:
+        async with httpx.AsyncClient(base_url=stack.rest) as client:
+            body = {"name": f"of-client-{uuid.uuid4().hex[:8]}", "nodes": [task("a"), task("b")]}
+            workflow_id = ok(await client.post("/api/v1/workflows", json=body))["id"]
+        started = await taskflow.executions.start(workflow_id, {"n": 1})
+        updates = [update async for update in taskflow.executions.watch(started)]
+        assert isinstance(updates[-1], ExecutionFinished)
+        done = await taskflow.executions.wait(started)
+        assert {run.node_id async for run in taskflow.executions.node_runs(done)} == {"a", "b"}
+        again = await taskflow.executions.rerun(done, "b")
+        assert (await taskflow.executions.wait(again)).source_execution_id == done.id
+    environment = {"TASKFLOW_ADDRESS": stack.grpc}
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(execution, arguments, env=environment)
+
+    waited = await asyncio.to_thread(run, "start", workflow_id, "--wait")
+    assert waited.exit_code == 0, waited.output
+    assert "SUCCEEDED" in waited.output
+    listed = await asyncio.to_thread(run, "list", "--workflow", workflow_id, "--json")
+    assert len(listed.output.splitlines()) == 3
+    events = await asyncio.to_thread(run, "events", done.id)
+    assert "NODE_STARTED" in events.output

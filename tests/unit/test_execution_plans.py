@@ -89,7 +89,7 @@ def _way(content: Json, statuses: dict[str, str], link: Json) -> bool:
     if "branch" in link:
         taken = "yes" if source["condition"]["branches"][0]["condition"] == "true" else "default"
         goes_on = goes_on and link["branch"] == taken
-    return goes_on and link.get("condition", "true") == "true"
+    return bool(goes_on and link.get("condition", "true") == "true")
 
 
 def _fails(node: Json, failing: set[str]) -> bool:
@@ -134,7 +134,7 @@ def test_any_graph_ends_as_the_rules_say(content: Json, data: st.DataObject):
         assert found == wanted
         assert len(started) == len(set(started))
     assert set(found.values()) <= FINAL
-    assert simulation.events.count(simulation.status.value) == 1
+    assert simulation.events.count(simulation.status) == 1
 
 
 def _by_id(content: Json) -> dict[str, Json]:

@@ -1,7 +1,7 @@
 """Tasks and what belongs to them, for people and, with `--json`, for programs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -148,6 +148,19 @@ def detail(event: TaskEvent) -> str:
     if event.HasField("error"):
         return f"{event.error.type}: {event.error.message}"
     return event.message
+
+
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of plain texts; those that carry colours are made with `coloured`."""
+    table = _table(*names)
+    for row in rows:
+        table.add_row(*row)
+    _print_table(table)
+
+
+def short(text: str) -> str:
+    """A text that fits into a cell."""
+    return _short(text)
 
 
 def local(time: Timestamp, precision: str = "seconds") -> str:

@@ -21,11 +21,19 @@ from taskflow_client.errors import (
     Unavailable,
     Unimplemented,
 )
+from taskflow_client.executions import (
+    ExecutionFinished,
+    ExecutionHappened,
+    Executions,
+    ExecutionSnapshot,
+    ExecutionUpdate,
+)
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.watching import Event, Finished, Snapshot, Update
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
+from taskflow_proto.v1.workflow_pb2 import Execution, ExecutionEvent, NodeRun
 
 __all__ = [
     "Aborted",
@@ -33,12 +41,20 @@ __all__ = [
     "ApiError",
     "DeadlineExceeded",
     "Event",
+    "Execution",
+    "ExecutionEvent",
+    "ExecutionFinished",
+    "ExecutionHappened",
+    "ExecutionSnapshot",
+    "ExecutionUpdate",
+    "Executions",
     "FailedPrecondition",
     "FieldViolation",
     "Finished",
     "InternalError",
     "InvalidArgument",
     "NewTask",
+    "NodeRun",
     "NotFound",
     "OutOfRange",
     "PermissionDenied",

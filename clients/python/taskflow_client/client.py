@@ -13,9 +13,10 @@ import grpc
 from taskflow_client.backoff import Backoff
 from taskflow_client.channel import open_channel
 from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc_error, from_status, may_pass
+from taskflow_client.executions import Executions
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
-from taskflow_client.watching import Update, follow
+from taskflow_client.watching import Finished, Update, follow, task_update
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
@@ -72,6 +73,7 @@ class TaskFlow:
         self._metadata = (("x-tenant-id", tenant),) if tenant else ()
         self._timeout = timeout
         self._patience = patience
+        self.executions = Executions(self._channel, self._call, self._metadata, patience)
 
     async def __aenter__(self) -> Self:
         return self
@@ -229,7 +231,7 @@ class TaskFlow:
             request.resume_token = token
             return self._stub.WatchTask(request, metadata=self._metadata)
 
-        return follow(open_stream, resume_token, Backoff(self._patience))
+        return follow(open_stream, resume_token, Backoff(self._patience), task_update, Finished)
 
     async def list(
         self, filter: str = "", *, order_by: str = "", full: bool = False, page_size: int = PAGE_SIZE

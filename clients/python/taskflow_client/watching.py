@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 
@@ -12,7 +12,7 @@ from taskflow_client.errors import ApiError, NotFound, Unavailable, from_rpc_err
 from taskflow_proto.v1.task_pb2 import Task, TaskEvent
 from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskResponse
 
-Stream: TypeAlias = grpc.aio.UnaryStreamCall[object, WatchTaskResponse]
+AnUpdate = TypeVar("AnUpdate")
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,15 @@ Update: TypeAlias = Snapshot | Event | Finished
 
 
 async def follow(
-    open_stream: Callable[[str], Stream], resume_token: str, backoff: Backoff
-) -> AsyncGenerator[Update, None]:
+    open_stream: Callable[[str], "grpc.aio.UnaryStreamCall[Any, Any]"],
+    resume_token: str,
+    backoff: Backoff,
+    read: Callable[[Any], AnUpdate | None],
+    last: type,
+) -> AsyncGenerator[AnUpdate, None]:
     """The updates of one watch. A stream that ends too soon is opened again after the last message seen.
+
+    `read` says what a message means to the watcher, if anything; an update of type `last` is the last one.
 
     Raises ApiError: what the service says, or the last failure to reach it once `backoff` gives up.
     """
@@ -57,10 +63,10 @@ async def follow(
             async for message in stream:
                 resume_token = message.resume_token
                 backoff.reset()
-                update = _update(message)
+                update = read(message)
                 if update is not None:
                     yield update
-                if isinstance(update, Finished):
+                if isinstance(update, last):
                     return
         except grpc.aio.AioRpcError as error:
             failure = from_rpc_error(error)
@@ -74,7 +80,7 @@ async def follow(
         await asyncio.sleep(seconds)
 
 
-def _update(message: WatchTaskResponse) -> Update | None:
+def task_update(message: WatchTaskResponse) -> Update | None:
     """What a message says to the watcher; None if it is about the connection only. Raises NotFound."""
     match message.WhichOneof("message"):
         case "snapshot":
