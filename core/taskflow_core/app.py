@@ -17,6 +17,7 @@ from taskflow_core.executions.assembly import Executions
 from taskflow_core.executions.plan import Limits
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.executions.rerun import ExecutionRerun
+from taskflow_core.executions.retention import ExecutionRetention
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
 from taskflow_core.executions.watch import ExecutionWatch
@@ -171,7 +172,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
-        executions=_executions(settings, database, feed, page_tokens, advancement),
+        executions=_executions(settings, database, announcer, feed, page_tokens, advancement),
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )
 
@@ -179,6 +180,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
 def _executions(
     settings: Settings,
     database: Database,
+    announcer: Announcer,
     feed: EventFeed,
     page_tokens: PageTokens,
     advancement: Advancement,
@@ -186,6 +188,7 @@ def _executions(
     reader = ExecutionReader(database, page_tokens)
     return Executions(
         advancement=advancement,
+        retention=ExecutionRetention(database, announcer, settings.retention_seconds),
         start=ExecutionStart(database, advancement),
         steering=ExecutionSteering(database, advancement, reader),
         rerun=ExecutionRerun(database, advancement, reader),

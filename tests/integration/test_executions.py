@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,7 @@ import pytest
 
 from support.executions import definition, edge
 from taskflow_core.app import App
-from taskflow_core.errors import AlreadyExists, InvalidArgument, PartOfExecution, WrongStatus
+from taskflow_core.errors import AlreadyExists, InvalidArgument, NotFound, PartOfExecution, WrongStatus
 from taskflow_core.executions.rerun import RerunOrder
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.executions.steer import NewSignal
@@ -419,3 +420,108 @@ async def test_a_rerun_takes_over_what_does_not_come_after_its_node(app: App):
     assert [found[path]["taken_over"] for path in "abc"] == [True, False, False]
     assert found["a"]["result"] == "2"
     assert await kinds(app, row) == ["CREATED", *(["NODE_STARTED", "NODE_SUCCEEDED"] * 2), "SUCCEEDED"]
+
+
+async def test_old_executions_are_deleted_and_the_tasks_of_running_ones_are_kept(app: App):
+    async with working(app):
+        old = await run(app, await make(app, [task("a")]))
+        waiting = await start(app, await make(app, [task("a"), {"id": "w", "wait": {}}], [edge("a", "w")]))
+        await until(app, waiting, "w", "WAITING")
+        past = "SET finished_at = finished_at - interval '1 year' WHERE finished_at IS NOT NULL"
+        await app.database.pool.execute(f"UPDATE tasks {past}")
+        await app.database.pool.execute(f"UPDATE workflow_executions {past}")
+        assert (await app.retention.run())["tasks"] == 1
+        assert await app.executions.retention.run() == 1
+        with pytest.raises(NotFound):
+            await app.executions.reader.get(TENANT, old["id"])
+        assert (await runs(app, waiting))["a"]["result"] == "{}"
+
+
+async def test_a_thousand_parents_and_a_capped_map_join_once(app: App):
+    async with working(app):
+        width = 999
+        body = definition([task("x", "double", computed={"n": "index"})])
+        nodes = [
+            {"id": "m", "parallel": {"map": {"items": "input.all", "graph": body}, "max_concurrency": 50}}
+        ]
+        edges = [edge("m", "end")]
+        nodes += [task(f"p{n}") for n in range(width - 2)]
+        edges += [edge(f"p{n}", "end") for n in range(width - 2)]
+        workflow_id = await make(app, [*nodes, task("end", computed={"all": "nodes.m.result"})], edges)
+        row = await ended(app, await start(app, workflow_id, {"all": [0] * 300}), 60)
+    assert row["status"] == "SUCCEEDED", row["error"]
+    assert json.loads(row["output"])["end"]["all"] == [2 * n for n in range(300)]
+    counts = await app.executions.reader.counts(row["id"])
+    assert counts == {"SUCCEEDED": width + 300}
+
+
+async def test_any_and_count_joins_let_the_rest_go(app: App):
+    async with working(app):
+        branches = [
+            {"name": "quick", "graph": definition([task("q", payload={"n": 1})])},
+            {"name": "never", "graph": definition([task("n", "forever")])},
+        ]
+        node = {"id": "race", "parallel": {"branches": {"branches": branches}, "join": {"mode": "ANY"}}}
+        row = await run(app, await make(app, [node]))
+    assert json.loads(row["output"]) == {"race": {"quick": {"n": 1}, "never": None}}
+    assert (await statuses(app, row))["race.never.n"] == "CANCELLED"
+
+
+async def test_a_task_that_is_cancelled_alone_fails_its_node(app: App):
+    async with working(app):
+        node = {"id": "pause", "delay": {"duration": "3600s"}, "on_error": "GO_TO", "error_node_id": "plan_b"}
+        workflow_id = await make(app, [node, task("plan_b", computed={"why": "nodes.pause.error.type"})])
+        execution = await start(app, workflow_id)
+        pause = await until(app, execution, "pause", "WAITING")
+        await app.cancellation.cancel(TENANT, pause["task_id"], "tester", "I can wait no longer")
+        row = await ended(app, execution)
+    assert json.loads(row["output"])["plan_b"] == {"why": "TaskCancelled"}
+
+
+async def test_a_failed_child_is_started_again(app: App):
+    tries: list[int] = []
+
+    async def second(context: TaskContext, payload: Json) -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Fail("not yet")
+        return "done"
+
+    async with working(app, second=second):
+        child = await make(app, [task("x", "second")])
+        policy = {"max_attempts": 2, "initial_backoff": "0.01s"}
+        node = {"id": "sub", "subworkflow": {"workflow_id": str(child), "retry_policy": policy}}
+        row = await run(app, await make(app, [node]))
+    assert json.loads(row["output"]) == {"sub": {"x": "done"}}
+    assert (await runs(app, row))["sub"]["attempt"] == 2
+    assert "NODE_RETRYING" in await kinds(app, row)
+
+
+async def test_a_running_execution_keeps_its_version(app: App):
+    async with working(app):
+        workflow_id = await make(app, [{"id": "w", "wait": {}}, task("old")], [edge("w", "old")])
+        execution = await start(app, workflow_id)
+        changes = {"nodes": [task("new")], "edges": []}
+        await app.workflows.update(TENANT, workflow_id, changes, "")
+        await app.executions.steering.signal(
+            TENANT, execution["id"], "tester", NewSignal(name="w", payload="{}")
+        )
+        row = await ended(app, execution)
+        newer = await run(app, workflow_id)
+    assert (row["workflow_version"], json.loads(row["output"])) == (1, {"old": {}})
+    assert (newer["workflow_version"], json.loads(newer["output"])) == (2, {"new": {}})
+
+
+async def test_an_execution_that_runs_too_long_fails_and_one_that_expires_is_cancelled(app: App):
+    async with working(app):
+        slow = await make(app, [{"id": "w", "wait": {}}], execution_timeout="0.001s")
+        late = await start(app, slow)
+        soon = datetime.now(UTC) + timedelta(seconds=0.05)
+        expiring = await start(app, await make(app, [{"id": "w", "wait": {}}]), expire_time=soon)
+        async with asyncio.timeout(20):
+            while not (await app.executions.reader.get(TENANT, expiring["id"]))["finished_at"]:
+                await app.executions.steering.end_overdue()
+                await asyncio.sleep(0.01)
+        late, expiring = await ended(app, late), await ended(app, expiring)
+    assert (late["status"], late["error"]["type"]) == ("FAILED", "ExecutionTimeout")
+    assert (expiring["status"], expiring["cancel_reason"]) == ("CANCELLED", "expire_time has passed")

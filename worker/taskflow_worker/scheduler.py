@@ -61,8 +61,11 @@ async def _sweep(app: App) -> None:
 async def _delete_old(app: App) -> None:
     try:
         deleted = await app.retention.run()
+        executions = await app.executions.retention.run()
     except CONNECTION_ERRORS as error:
         log.warning("retention failed, the next run follows", error=repr(error))
         return
+    if executions:
+        deleted["executions"] = executions
     if deleted:
         log.info("deleted what was old", **deleted)

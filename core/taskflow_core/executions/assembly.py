@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from taskflow_core.executions.advance import Advancement
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.executions.rerun import ExecutionRerun
+from taskflow_core.executions.retention import ExecutionRetention
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
 from taskflow_core.executions.watch import ExecutionWatch
@@ -20,3 +21,4 @@ class Executions:
     rerun: ExecutionRerun
     reader: ExecutionReader
     watch: ExecutionWatch
+    retention: ExecutionRetention

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from taskflow_core.executions.paths import ROOT, branch_of, is_under, node_of, owner_of, run_path, scope_of
 from taskflow_core.executions.state import ChildWorkflow, Error, Execution, Need, Run, Scope, State
-from taskflow_core.payloads import canonical_json
+from taskflow_core.payloads import canonical_json, storable
 from taskflow_core.service_tasks import STEP
 from taskflow_core.states import (
     ExecutionEventKind,
@@ -347,7 +347,7 @@ class Plan:
 
 def engine_error(kind: str, message: str, attempt: int = 0) -> Error:
     """An error in the form in which tasks have theirs."""
-    return {"type": kind, "message": message[:4000], "stack_trace": "", "attempt": attempt}
+    return {"type": kind, "message": storable(message[:4000]), "stack_trace": "", "attempt": attempt}
 
 
 def outline(run: Run) -> dict[str, Any]:

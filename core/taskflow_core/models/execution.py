@@ -80,6 +80,13 @@ class WorkflowExecution(Base):
             "id",
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
+        # What retention walks, oldest first, over all tenants.
+        Index(
+            "workflow_executions_done",
+            "finished_at",
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index(
             "workflow_executions_children",
             "parent_execution_id",

@@ -77,6 +77,13 @@ def upgrade() -> None:
         "workflow_executions_created", "workflow_executions", ["tenant_id", "created_at", "id"], unique=False
     )
     op.create_index(
+        "workflow_executions_done",
+        "workflow_executions",
+        ["finished_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
         "workflow_executions_expiring",
         "workflow_executions",
         ["expire_at"],
