@@ -31,6 +31,8 @@ from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
 from taskflow_core.workflows.checks import WorkflowChecks
 from taskflow_core.workflows.definitions import Workflows
+from taskflow_core.workflows.evaluation import Expressions
+from taskflow_core.workflows.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
+    sandbox: Sandbox
+    expressions: Expressions
     workflows: Workflows
 
 
@@ -76,6 +80,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.settlement.drain()
             await app.held.drain()
             await app.announcer.drain()
+            await app.sandbox.close()
         finally:
             await client.aclose(close_connection_pool=True)
 
@@ -100,6 +105,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     held = HeldTasks(database, announcer)
     settlement = TaskSettlement(database, announcer, held)
     store = open_result_store(settings)
+    sandbox = Sandbox()
     return App(
         settings=settings,
         database=database,
@@ -155,5 +161,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
+        sandbox=sandbox,
+        expressions=Expressions(sandbox),
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )

@@ -1,5 +1,6 @@
 """All that is wrong with a definition, at once: what its text tells, and what the database knows."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -40,7 +41,10 @@ class WorkflowChecks:
         self, tenant_id: str, definition: Mapping[str, Any], workflow_id: UUID | None = None
     ) -> list[Problem]:
         """The problems in the order of the definition. `workflow_id` is None for a new workflow."""
-        found = list(definition_problems(definition, self._max_payload_bytes))
+        # In a thread: thousands of expressions take seconds to read, and other calls want to be answered.
+        found = await asyncio.to_thread(
+            lambda: list(definition_problems(definition, self._max_payload_bytes))
+        )
         graph = _readable(definition)
         if graph is not None:
             found += await reference_problems(
