@@ -21,23 +21,32 @@ from taskflow_client.errors import (
     Unavailable,
     Unimplemented,
 )
+from taskflow_client.flow import INDEX, INPUT, ITEM, Expression, Flow, Job, cel
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_client.workflows import Workflows
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
+from taskflow_proto.v1.workflow_pb2 import Workflow, WorkflowProblem
 
 __all__ = [
+    "INDEX",
+    "INPUT",
+    "ITEM",
     "Aborted",
     "AlreadyExists",
     "ApiError",
     "DeadlineExceeded",
     "Event",
+    "Expression",
     "FailedPrecondition",
     "FieldViolation",
     "Finished",
+    "Flow",
     "InternalError",
     "InvalidArgument",
+    "Job",
     "NewTask",
     "NotFound",
     "OutOfRange",
@@ -63,4 +72,8 @@ __all__ = [
     "Unimplemented",
     "UniqueKey",
     "Update",
+    "Workflow",
+    "WorkflowProblem",
+    "Workflows",
+    "cel",
 ]
