@@ -43,7 +43,7 @@ class EventFeed:
         self._watchers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listening = False
         self.draining = False
-        self._log: Batcher[tuple[UUID, int], Sequence[Row] | None] = Batcher(self._read)
+        self._log: Batcher[tuple[UUID, int], Sequence[Row] | None] = Batcher(self._read, writers=2)
 
     async def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
         """Events with numbers above `after`, in order, as they are written; it ends if the task is deleted.

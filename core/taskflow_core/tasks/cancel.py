@@ -80,7 +80,7 @@ class TaskCancellation:
         """Cancel those of the tasks that are not final. `tenant_id` is None for the service itself."""
 
         async def once() -> list[Row]:
-            return list(await self._database.pool.fetch(CANCEL, task_ids, tenant_id, actor, reason, True))
+            return list(await self._database.by_key.fetch(CANCEL, task_ids, tenant_id, actor, reason, True))
 
         # Safe to repeat: a row that was cancelled, or asked, is not matched again.
         moved = await until_answered(once, "cancel tasks", give_up_after=5)

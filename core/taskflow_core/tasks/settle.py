@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from taskflow_core.announce import Announcement, Announcer
@@ -15,8 +14,7 @@ from taskflow_core.queues.rooms import GUARDED, QueueKey
 from taskflow_core.tasks.rows import Row, hint_if_near
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """How an attempt ended, as its worker saw it.
 
     A task that was asked to stop becomes CANCELLED instead of RETRYING, FAILED or QUEUED; a result stands.
@@ -37,6 +35,7 @@ class Settlement:
     error_fingerprint: str | None = None
 
 
+# Only a RUNNING task has a session: the table itself holds that, and the fence needs no other guard.
 SETTLE = f"""
 WITH ended AS (
   SELECT * FROM unnest(
@@ -60,7 +59,8 @@ WITH ended AS (
       WHEN ended.status IN ('RETRYING', 'QUEUED') AND t.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     last_sequence = t.last_sequence + 1
   FROM ended
-  WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
+  WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt
+    AND t.session_id = ended.session_id
   RETURNING t.id, t.tenant_id, t.status, t.attempt, t.queue, t.priority, t.run_at, t.last_sequence,
     t.attempt_started_at, t.cancel_reason, ended.session_id, ended.worker, ended.outcome, ended.result,
     ended.result_url, ended.error, ended.message
@@ -133,7 +133,7 @@ class TaskSettlement:
         async def once() -> set[tuple[UUID, int]]:
             nonlocal tries
             tries += 1
-            moved = await self._database.pool.fetch(SETTLE, *_columns(ordered))
+            moved = await self._database.by_key.fetch(SETTLE, *_columns(ordered))
             self._announcer.announce(_announcement(row) for row in moved)
             self._held.release({QueueKey(row["tenant_id"], row["queue"]) for row in moved if row["guarded"]})
             settled = {(row["id"], row["attempt"]) for row in moved}
@@ -148,7 +148,7 @@ class TaskSettlement:
         return [(s.task_id, s.attempt) in settled for s in batch]
 
     async def _find_settled(self, batch: Sequence[Settlement]) -> set[tuple[UUID, int]]:
-        rows = await self._database.pool.fetch(
+        rows = await self._database.by_key.fetch(
             FIND_SETTLED,
             [s.task_id for s in batch],
             [s.attempt for s in batch],
