@@ -1,6 +1,7 @@
 """Drawings: every node and line is there, nothing lies over anything else, and odd names break nothing."""
 
 import itertools
+import time
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -143,3 +144,13 @@ def test_a_thousand_nodes_are_drawn_in_seconds():
     edges = [edge(f"n{number // 3}", f"n{number}") for number in range(1, 1000)]
     definition = {"nodes": [task_node(node_id) for node_id in node_ids], "edges": edges}
     assert drawn(definition, DrawingFormat.SVG).count("<g id=") == 1000
+
+
+def test_thousands_of_lines_over_hundreds_of_layers_are_drawn_in_seconds():
+    node_ids = [f"n{number}" for number in range(500)]
+    edges = [edge(f"n{number}", f"n{number + 1}") for number in range(499)]
+    edges += [edge(f"n{number % 200}", f"n{499 - number % 250}") for number in range(4000)]
+    definition = {"nodes": [task_node(node_id) for node_id in node_ids], "edges": edges}
+    start = time.process_time()
+    assert drawn(definition, DrawingFormat.SVG).count("<g id=") == 500
+    assert time.process_time() - start < 5
