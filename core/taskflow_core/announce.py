@@ -1,20 +1,24 @@
 """What is said after a commit: hints to the workers' lanes, and a ring to the servers that watch."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
-from taskflow_core.batching import Batcher
+from taskflow_core.batching import linger_after
 from taskflow_core.queue import REDIS_ERRORS, Hint, Queue
 
 log = structlog.get_logger()
 
+# Hints in one script: it holds up all others in Redis meanwhile.
+LIMIT = 500
+# Seconds for Redis to take them.
+PATIENCE = 5.0
 
-@dataclass(frozen=True)
-class Announcement:
+
+class Announcement(NamedTuple):
     """A task has a new event, and may be due."""
 
     task_id: UUID
@@ -22,7 +26,7 @@ class Announcement:
 
 
 class Announcer:
-    """Sends announcements in the background, batched.
+    """Sends announcements in the background, those that come together in one trip.
 
     Nothing is lost when Redis is away: the sweep puts missing hints back, and watchers read the log
     again at their next keep-alive. So failures are logged and otherwise left alone.
@@ -30,22 +34,36 @@ class Announcer:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._batcher: Batcher[Announcement, None] = Batcher(self._send, writers=1)
+        self._waiting: list[Announcement] = []
+        self._sending: asyncio.Task[None] | None = None
 
     def announce(self, announcements: Iterable[Announcement]) -> None:
         """Say it soon. Call it after the commit; it never waits and never fails."""
-        for announcement in announcements:
-            self._batcher.put(announcement)
+        self._waiting.extend(announcements)
+        if self._waiting and self._sending is None:
+            self._sending = asyncio.create_task(self._send_waiting())
 
     async def drain(self) -> None:
         """Wait until all was said, or tried."""
-        await self._batcher.drain()
+        while self._sending is not None:
+            await asyncio.wait([self._sending])
 
-    async def _send(self, batch: Sequence[Announcement]) -> list[None]:
+    async def _send_waiting(self) -> None:
         try:
-            async with asyncio.timeout(5):
-                await self._queue.enqueue(a.hint for a in batch if a.hint is not None)
-                await self._queue.ring({a.task_id for a in batch})
+            while self._waiting:
+                batch = self._waiting[:LIMIT]
+                del self._waiting[:LIMIT]
+                await self._send(batch)
+                await linger_after(len(batch))
+        finally:
+            # In the same step that saw nothing waiting: what comes next starts anew.
+            self._sending = None
+
+    async def _send(self, batch: list[Announcement]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._queue.enqueue(
+                    [a.hint for a in batch if a.hint is not None], ring={a.task_id for a in batch}
+                )
         except (*REDIS_ERRORS, TimeoutError) as error:
             log.warning("redis: hints wait for the sweep", tasks=len(batch), error=repr(error))
-        return [None] * len(batch)

@@ -40,6 +40,8 @@ from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
 from taskflow_core.workflows.checks import WorkflowChecks
 from taskflow_core.workflows.definitions import Workflows
+from taskflow_core.workflows.evaluation import Expressions
+from taskflow_core.workflows.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
+    sandbox: Sandbox
+    expressions: Expressions
     workflows: Workflows
     executions: Executions
 
@@ -87,6 +91,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.settlement.drain()
             await app.held.drain()
             await app.announcer.drain()
+            await app.sandbox.close()
         finally:
             await client.aclose(close_connection_pool=True)
 
@@ -107,9 +112,12 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
     dead_letters = DeadLetterReader(database, page_tokens)
+    sandbox = Sandbox()
+    expressions = Expressions(sandbox)
     advancement = Advancement(
         announcer,
         queue,
+        expressions,
         Limits(payload_bytes=settings.max_payload_bytes, result_bytes=settings.max_result_bytes),
         random.Random(),  # noqa: S311 - jitter
     )
@@ -173,6 +181,8 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             ),
         ),
         executions=_executions(settings, database, announcer, feed, page_tokens, advancement),
+        sandbox=sandbox,
+        expressions=expressions,
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )
 

@@ -1,4 +1,4 @@
-"""The database: an engine for reads and migrations, a pool of driver connections for transitions.
+"""The database: an engine for reads and migrations, pools of driver connections for transitions.
 
 Transitions are SQL over arrays on asyncpg's own connections, because the path is hot: a trip costs
 64 us there, 126 us through SQLAlchemy Core and 413 us through a session.
@@ -34,9 +34,18 @@ SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
-# Every transition finds its rows by key, from arrays of any length, and says so (`id = ANY(...)`). Left
-# alone, the planner chooses once, while the tables are empty, to read them whole for ever after.
-BY_KEY = {"enable_seqscan": "off", "jit": "off"}
+# Small tables that grow: left alone, the planner chooses once, while they are empty, to read them whole for
+# ever after.
+NEVER_WHOLE = {"enable_seqscan": "off", "jit": "off"}
+
+# The hot path finds its rows by arrays of keys, and says so (`id = ANY(...)`). The planner, which knows nothing of
+# the arrays, would compare each row with each element, or walk the dead entries of a small index; and for
+# small arrays it would plan anew with every call.
+BY_KEY = NEVER_WHOLE | {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_bitmapscan": "off",
+    "enable_nestloop": "off",
+}
 
 # What says "the connection or the server failed", not "the statement is wrong".
 CONNECTION_ERRORS = (
@@ -55,25 +64,20 @@ CONFLICT_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 @dataclass(frozen=True)
 class Database:
-    """One PostgreSQL, seen twice."""
+    """One PostgreSQL, seen three ways.
+
+    `by_key` is for statements that find every row by a key from an array: others it would plan badly.
+    """
 
     engine: AsyncEngine
     pool: "asyncpg.Pool[asyncpg.Record]"
+    by_key: "asyncpg.Pool[asyncpg.Record]"
 
 
 @asynccontextmanager
 async def open_database(settings: Settings, application: str) -> AsyncIterator[Database]:
     """Connect, and disconnect at the end. `application` shows in `pg_stat_activity`."""
     server_settings = SERVER_SETTINGS | {"application_name": application}
-    pool = await asyncpg.create_pool(
-        settings.database_url,
-        min_size=2,
-        max_size=settings.database_pool_size,
-        max_inactive_connection_lifetime=300,
-        server_settings=server_settings | BY_KEY,
-        reset=_keep_as_it_is,
-        init=_speak_json,
-    )
     engine = create_async_engine(
         sqlalchemy_url(settings.database_url),
         pool_size=2,
@@ -83,10 +87,25 @@ async def open_database(settings: Settings, application: str) -> AsyncIterator[D
         connect_args={"server_settings": server_settings},
     )
     try:
-        yield Database(engine, pool)
+        async with (
+            _pool(settings, server_settings | NEVER_WHOLE) as pool,
+            _pool(settings, server_settings | BY_KEY) as by_key,
+        ):
+            yield Database(engine, pool, by_key)
     finally:
         await engine.dispose()
-        await pool.close()
+
+
+def _pool(settings: Settings, server_settings: dict[str, str]) -> "asyncpg.Pool[asyncpg.Record]":
+    return asyncpg.create_pool(
+        settings.database_url,
+        min_size=2,
+        max_size=settings.database_pool_size,
+        max_inactive_connection_lifetime=300,
+        server_settings=server_settings,
+        reset=_keep_as_it_is,
+        init=_speak_json,
+    )
 
 
 def sqlalchemy_url(database_url: str) -> str:

@@ -48,8 +48,8 @@ class EventFeed:
         self._watchers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listening = False
         self.draining = False
-        self._log: Log = Batcher(lambda batch: self._read(READ_OF_TASKS, batch))
-        self._log_of_executions: Log = Batcher(lambda batch: self._read(READ_OF_EXECUTIONS, batch))
+        self._log: Log = Batcher(lambda batch: self._read(READ_OF_TASKS, batch), writers=2)
+        self._log_of_executions: Log = Batcher(lambda batch: self._read(READ_OF_EXECUTIONS, batch), writers=2)
 
     def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
         """The events of a task, as `_follow` has them."""

@@ -38,9 +38,13 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+# Made once: `json.dumps` makes one for every call that is not its default.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def canonical_json(value: Any) -> str:
     """Compact JSON text with keys as they come. Errors: ValueError for NaN and infinities."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def check_payload(text: str, field: str, limit: int) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def check_payload(text: str, field: str, limit: int) -> dict[str, Any]:
     """
     _check_payload_size(text, field, limit)
     try:
-        value = json.loads(text, object_pairs_hook=_object)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise InvalidArgument.at(
             field,
@@ -194,6 +198,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     # json does not say where it is, so the fault is raised by `_Check`, which knows.
     return _RepeatedKey(next(key for key in keys if keys.count(key) > 1))
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 class _Check:

@@ -5,10 +5,10 @@ is harmless: PostgreSQL decides who runs what, and the sweep puts back what is m
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import redis.asyncio as redis
@@ -37,8 +37,7 @@ MAX_ATTEMPT = 2**31 - 1
 WAKE_TOKENS = 32
 
 
-@dataclass(frozen=True, order=True)
-class Lane:
+class Lane(NamedTuple):
     """One arq queue: a named queue and a priority."""
 
     queue: str
@@ -60,8 +59,7 @@ def lanes(queues: Sequence[str], priorities: Sequence[str]) -> list[Lane]:
     return [Lane(queue, priority) for priority in ordered for queue in queues]
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(NamedTuple):
     """A task that may be due: run attempt `attempt + 1` at `due_ms` (Unix time) or later."""
 
     lane: Lane
@@ -96,13 +94,14 @@ def cancel_channel(session_id: int) -> str:
     return f"taskflow:cancel:{session_id}"
 
 
-# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, then id, job bytes, due (ms) of each hint.
-# Adds the hints that are not there, and wakes one sleeping worker if any of them is new and due.
+# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, channel and tasks to ring for, then id, job bytes,
+# due (ms) of each hint. Adds the hints that are not there, wakes one sleeping worker if any of them is new and
+# due, and rings.
 ENQUEUE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due_now = 0
-for i = 3, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   redis.call('SET', 'arq:job:' .. ARGV[i], ARGV[i + 1], 'NX', 'PX', ARGV[1])
   if redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i]) == 1 and tonumber(ARGV[i + 2]) <= now + 1000 then
     due_now = due_now + 1
@@ -112,13 +111,22 @@ if due_now > 0 then
   redis.call('LPUSH', KEYS[2], 1)
   redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
 end
+if ARGV[4] ~= '' then
+  redis.call('PUBLISH', ARGV[3], ARGV[4])
+end
 return due_now
 """
 
-# KEYS: lanes, the one to serve first in front. ARGV: hints wanted, lease (ms), worker session.
-# Takes due hints and raises their scores by the lease, so that nobody else sees them and they show
-# again by themselves if the taker dies. Returns the hints' ids lane by lane, then when the next is due.
+# KEYS: lanes, the one to serve first in front. ARGV: hints wanted, lease (ms), worker session, then the hints that
+# are done with: the place of the lane among the keys, and the id.
+# Drops what is done, takes due hints and raises their scores by the lease, so that nobody else sees them and
+# they show again by themselves if the taker dies. Returns the hints' ids lane by lane, then when the next is due.
 CLAIM = """
+for i = 4, #ARGV, 2 do
+  local id = ARGV[i + 1]
+  redis.call('ZREM', KEYS[tonumber(ARGV[i])], id)
+  redis.call('DEL', 'arq:job:' .. id, 'arq:in-progress:' .. id)
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local wanted = tonumber(ARGV[1])
@@ -161,18 +169,38 @@ class Queue:
         self._enqueue = client.register_script(ENQUEUE)
         self._claim = client.register_script(CLAIM)
 
-    async def enqueue(self, hints: Iterable[Hint]) -> None:
-        """Add hints, one round trip per lane. Hints that are there already stay as they are."""
+    async def enqueue(self, hints: Iterable[Hint], ring: Collection[UUID] = ()) -> None:
+        """Add hints, one round trip per lane; those that are there already stay as they are.
+
+        `ring`: tasks with new events, of which every server is told. Call it after the commit.
+        """
+        tasks = b"".join(task_id.bytes for task_id in ring)
         for lane, group in groupby(sorted(hints, key=lambda hint: hint.lane), key=lambda hint: hint.lane):
-            arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS]
+            arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS, EVENTS_CHANNEL, tasks]
             for hint in group:
                 arguments += (hint.id, hint.job, hint.due_ms)
             await self._enqueue(keys=[lane.key, lane.wake_key], args=arguments)
+            tasks = b""
+        if tasks:
+            await self.redis.publish(EVENTS_CHANNEL, tasks)
 
-    async def claim(self, order: Sequence[Lane], wanted: int, lease_ms: int, session_id: int) -> Claim:
-        """Take up to `wanted` due hints, from the first lane first. One round trip."""
-        keys = [lane.key for lane in order]
-        taken, next_due = await self._claim(keys=keys, args=[wanted, lease_ms, session_id])
+    async def claim(
+        self,
+        order: Sequence[Lane],
+        wanted: int,
+        lease_ms: int,
+        session_id: int,
+        done: Iterable[tuple[Lane, str]] = (),
+    ) -> Claim:
+        """Drop the hints that are done with, and take up to `wanted` due ones, from the first lane first.
+
+        One round trip.
+        """
+        places = {lane: place for place, lane in enumerate(order, start=1)}
+        arguments: list[Any] = [wanted, lease_ms, session_id]
+        for lane, hint_id in done:
+            arguments += (places[lane], _to_bytes(hint_id))
+        taken, next_due = await self._claim(keys=[lane.key for lane in order], args=arguments)
         return Claim(
             taken=[(lane, _to_text(hint)) for lane, ids in zip(order, taken, strict=True) for hint in ids],
             next_due_ms=None if next_due < 0 else int(next_due),
@@ -207,10 +235,6 @@ class Queue:
         """Wake one more worker of the lane: the first could not take everything."""
         await self._lists.lpush(lane.wake_key, 1)
         await self._lists.ltrim(lane.wake_key, 0, WAKE_TOKENS - 1)
-
-    async def ring(self, task_ids: Iterable[UUID]) -> None:
-        """Tell every server that these tasks have new events. Call it after the commit."""
-        await self.redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in task_ids))
 
     async def tell_cancel(self, session_id: int, task_id: UUID, attempt: int) -> None:
         """Tell the worker that runs the task to cancel it."""

@@ -1,8 +1,8 @@
 """One RPC while it is answered: what it is known by, and the line it leaves in the log."""
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -89,4 +89,4 @@ class Call:
 def _request_id(given: str | bytes | None) -> str:
     if isinstance(given, str) and REQUEST_ID_PATTERN.fullmatch(given):
         return given
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)

@@ -1,5 +1,6 @@
 """The RPCs of taskflow.v1.WorkflowService that define workflows: unpack, call core, pack."""
 
+import asyncio
 from uuid import UUID
 
 from google.api.httpbody_pb2 import HttpBody
@@ -7,6 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from taskflow_core.app import App
 from taskflow_core.tasks.read import PageRequest
+from taskflow_core.workflows.checks import drawable
 from taskflow_core.workflows.drawing import draw
 from taskflow_core.workflows.graph import parse
 from taskflow_core.workflows.problems import in_order
@@ -105,12 +107,11 @@ class DefinitionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
         self, request: workflow_service_pb2.RenderWorkflowRequest, context: Context
     ) -> HttpBody:
         if request.WhichOneof("target") == "workflow":
-            definition = unpack.workflow_to_draw(request.workflow)
+            name, graph = request.workflow.name, drawable(unpack.workflow_to_draw(request.workflow))
         else:
             row = await self._app.workflows.get(
                 current_principal().tenant_id, UUID(request.workflow_id), request.version
             )
-            definition = {"name": row["name"], **row["graph"]}
-        return pack.drawing(
-            draw(parse(definition), definition.get("name", ""), unpack.drawing_format(request.format))
-        )
+            name, graph = row["name"], parse(row["graph"])
+        # In a thread, as large ones take a second.
+        return pack.drawing(await asyncio.to_thread(draw, graph, name, unpack.drawing_format(request.format)))

@@ -28,7 +28,8 @@ def violations(message: Message) -> list[FieldError]:
         _validator.validate(message)
     except ValidationError as error:
         return [_field_error(violation) for violation in error.violations]
-    return list(_unstorable(message))
+    # A message without a zero byte has no text with one.
+    return list(_unstorable(message)) if b"\0" in message.SerializeToString() else []
 
 
 def compile_rules(kind: type[Message]) -> None:

@@ -2,45 +2,94 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+import backlog
+import lanes
 import measure
-from running import measured_stack
+from running import ALL_LANES, Measured, measured_stack
+
+Measurement = Callable[[Measured], Awaitable[dict[str, float]]]
+Figures = TypeVar("Figures")
+
+
+class Report:
+    """Runs measurements, and prints what they found as it comes and once more at the end."""
+
+    def __init__(self, only: str) -> None:
+        self._only = only
+        self._console = Console()
+        self._table = Table("measurement", "figures", title="TaskFlow: durable, with history and results")
+
+    def measure(
+        self,
+        measurements: Mapping[str, Measurement],
+        workers: Sequence[str] = (ALL_LANES, ALL_LANES),
+        plans: Callable[[Measured], Awaitable[list[str]]] | None = None,
+        **settings: str,
+    ) -> None:
+        """Run those that are wanted, one after the other on one stack; then print plans of statements."""
+        wanted = {name: work for name, work in measurements.items() if self._only in name}
+        if not wanted:
+            return
+        with measured_stack(workers, **settings) as stack, asyncio.Runner() as runner:
+            for name, work in wanted.items():
+                with self._console.status(name):
+                    figures = runner.run(_run(work, stack))
+                text = ", ".join(f"{figure} {value:,.1f}" for figure, value in figures.items())
+                self._console.print(f"{name}: {text}")
+                self._table.add_row(name, text)
+            if plans is not None:
+                self._console.print("\n".join(runner.run(_run(plans, stack))), markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Print all figures together."""
+        self._console.print(self._table)
+
+
+async def _run(work: Callable[[Measured], Awaitable[Figures]], stack: Measured) -> Figures:
+    return await work(stack)
 
 
 @click.command()
 @click.option("--tasks", default=20_000, show_default=True, help="Tasks of the throughput measurements.")
+@click.option("--waiting", default=1_000_000, show_default=True, help="Tasks of the backlog.")
 @click.option("--only", default="", help="Measure only what has this in its name.")
-def bench(tasks: int, only: str) -> None:
+def bench(tasks: int, waiting: int, only: str) -> None:
     """Measure throughput, latency and idle cost, with raw Redis and stock arq as yardsticks."""
     logging.getLogger("arq").setLevel(logging.WARNING)
-    console = Console()
-    table = Table("measurement", "figures", title="TaskFlow: durable, with history and results, 2 workers")
-    with measured_stack() as stack:
-        measurements: dict[str, Coroutine[Any, Any, dict[str, float]]] = {
-            "raw Redis, one command at a time": measure.raw_redis(stack, 5_000),
-            "stock arq, not durable": measure.stock_arq(stack, 3_000),
-            "idle": measure.idle_cost(stack, 10),
-            "submit to handler start, 100/s": measure.latency(stack, 100, 1_000),
-            "batches of 1,000, to last completion": measure.batch_throughput(stack, tasks),
-            "unary from 32 callers, to last completion": measure.unary_throughput(stack, tasks // 4),
+    report = Report(only)
+    report.measure(
+        {
+            "raw Redis, one command at a time": lambda stack: measure.raw_redis(stack, 5_000),
+            "stock arq, not durable": lambda stack: measure.stock_arq(stack, 3_000),
+            "idle, 2 workers": lambda stack: measure.idle_cost(stack, 10),
+            "submit to handler start, 100/s": lambda stack: measure.latency(stack, 100, 1_000),
+            "batches of 1,000, to last completion": lambda stack: measure.batch_throughput(stack, tasks),
+            "unary from 32 callers, to last completion": lambda stack: measure.unary_throughput(
+                stack, tasks // 4
+            ),
         }
-        with asyncio.Runner() as runner:
-            for name, measurement in measurements.items():
-                if only not in name:
-                    measurement.close()
-                    continue
-                with console.status(name):
-                    figures = runner.run(measurement)
-                text = ", ".join(f"{figure} {value:,.1f}" for figure, value in figures.items())
-                console.print(f"{name}: {text}")
-                table.add_row(name, text)
-    console.print(table)
+    )
+    report.measure(
+        {"CRITICAL beside a saturated LOW lane": lambda stack: lanes.critical_beside_low(stack, tasks)},
+        workers=("critical", "high,normal,low"),
+    )
+    report.measure(
+        {"short tasks beside 200 long ones": lambda stack: lanes.short_beside_long(stack, 200)},
+        workers=(ALL_LANES,),
+        TASKFLOW_WORKER_SLOTS="200",
+    )
+    report.measure(
+        {f"beside a backlog of {waiting:,}": lambda stack: backlog.backlog(stack, waiting)},
+        plans=backlog.plans,
+    )
+    report.close()
 
 
 bench()

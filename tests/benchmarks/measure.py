@@ -19,10 +19,10 @@ from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 BATCH = 1000
 
 
-def _create(
-    task_type: str, priority: str = "NORMAL", payload: str = "{}"
+def new_task(
+    task_type: str, priority: str = "NORMAL", payload: str = "{}", queue: str = "default"
 ) -> task_service_pb2.CreateTaskRequest:
-    task = task_pb2.Task(task_type=task_type, priority=priority, payload_json=payload)
+    task = task_pb2.Task(task_type=task_type, priority=priority, payload_json=payload, queue=queue)
     return task_service_pb2.CreateTaskRequest(task=task)
 
 
@@ -37,15 +37,8 @@ async def batch_throughput(stack: Measured, count: int) -> dict[str, float]:
     connection = await asyncpg.connect(stack.database_url)
     async with grpc.aio.insecure_channel(stack.grpc) as channel:
         stub = task_service_pb2_grpc.TaskServiceStub(channel)
-        request = task_service_pb2.BatchCreateTasksRequest(requests=[_create("noop")] * BATCH)
-        batches = iter(range(count // BATCH))
-
-        async def submit() -> None:
-            for _ in batches:
-                await stub.BatchCreateTasks(request)
-
         started = time.perf_counter()
-        await asyncio.gather(*(submit() for _ in range(4)))
+        await submit_batches(stub, count, new_task("noop"))
         submitted = time.perf_counter() - started
         await until_all_final(connection)
         seconds = time.perf_counter() - started
@@ -53,12 +46,28 @@ async def batch_throughput(stack: Measured, count: int) -> dict[str, float]:
     return {"submitted/s": count / submitted, "completed/s": count / seconds}
 
 
+async def submit_batches(
+    stub: "task_service_pb2_grpc.TaskServiceAsyncStub",
+    count: int,
+    request: task_service_pb2.CreateTaskRequest,
+) -> None:
+    """Submit in batches of 1,000, four at a time."""
+    batch = task_service_pb2.BatchCreateTasksRequest(requests=[request] * BATCH)
+    batches = iter(range(count // BATCH))
+
+    async def submit() -> None:
+        for _ in batches:
+            await stub.BatchCreateTasks(batch)
+
+    await asyncio.gather(*(submit() for _ in range(4)))
+
+
 async def unary_throughput(stack: Measured, count: int, callers: int = 32) -> dict[str, float]:
     """Submit one by one from 32 callers; until the last task has its result stored."""
     connection = await asyncpg.connect(stack.database_url)
     async with grpc.aio.insecure_channel(stack.grpc) as channel:
         stub = task_service_pb2_grpc.TaskServiceStub(channel)
-        request = _create("noop")
+        request = new_task("noop")
         calls = iter(range(count))
 
         async def submit() -> None:
@@ -78,7 +87,7 @@ async def latency(stack: Measured, rate: float, count: int, priority: str = "NOR
     """From the call to the handler's first line, at a steady rate: milliseconds."""
     async with grpc.aio.insecure_channel(stack.grpc) as channel:
         stub = task_service_pb2_grpc.TaskServiceStub(channel)
-        request = _create("started_at", priority)
+        request = new_task("started_at", priority)
 
         async def one() -> float:
             called = time.monotonic_ns()

@@ -5,7 +5,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,18 +26,34 @@ class Measured:
     database_url: str
     redis_url: str
     processes: dict[str, psutil.Process]
+    start_worker: Callable[[str], None]  # for lanes, as `taskflow worker` takes them
+
+
+ALL_LANES = "critical,high,normal,low"
 
 
 @contextlib.contextmanager
-def measured_stack(workers: int = 2, **settings: str) -> Iterator[Measured]:
-    """Run everything until the block ends. Every worker serves all lanes."""
+def measured_stack(workers: Sequence[str] = (ALL_LANES, ALL_LANES), **settings: str) -> Iterator[Measured]:
+    """Run everything until the block ends, with a worker for each of the given lanes.
+
+    `settings` are environment variables.
+    """
     with tempfile.TemporaryDirectory(prefix="taskflow-bench-") as name, contextlib.ExitStack() as stack:
         parts = prepare(Options(folder=Path(name), imports=(str(HANDLERS),)))
-        processes = {}
+        processes: dict[str, psutil.Process] = {}
 
         def start(program: Program) -> None:
             process = stack.enter_context(running(program, parts.options.folder))
             processes[program.name] = psutil.Process(process.pid)
+
+        def start_worker(lanes: str) -> None:
+            number = sum(name.startswith("worker") for name in processes)
+            like = parts.workers()[0]
+            command = list(like.command)
+            command[command.index("--lanes") + 1] = lanes
+            start(_with(like, f"worker-{number}", environment, tuple(command)))
+            signed_in = "SELECT count(*) FROM worker_sessions"
+            wait_until(lambda: int(parts.postgres.query(signed_in)) > number, seconds=60)
 
         start(parts.postgres.program())
         parts.postgres.create_database()
@@ -46,18 +62,15 @@ def measured_stack(workers: int = 2, **settings: str) -> Iterator[Measured]:
         _run(parts.migrate(), environment)
         for server in parts.servers():
             start(_with(server, server.name, {**server.environment, **environment}))
-        worker = parts.workers()[0]
-        for number in range(workers):
-            command = tuple(word for word in worker.command if word not in ("--lanes", "critical"))
-            start(_with(worker, f"worker-{number}", environment, command))
         start(_with(parts.scheduler(), "scheduler", environment))
-        signed_in = "SELECT count(*) FROM worker_sessions"
-        wait_until(lambda: int(parts.postgres.query(signed_in)) == workers, seconds=60)
+        for lanes in workers:
+            start_worker(lanes)
         yield Measured(
             grpc=parts.grpc_address,
             database_url=environment["TASKFLOW_DATABASE_URL"],
             redis_url=environment["TASKFLOW_REDIS_URL"],
             processes=processes,
+            start_worker=start_worker,
         )
 
 

@@ -1,5 +1,8 @@
 """The story of a definition over REST: tried, created, changed, drawn and deleted."""
 
+import json
+import runpy
+import uuid
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -7,6 +10,10 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from taskflow_cli.workflow import workflow
+from taskflow_client import Aborted, TaskFlow
 
 EXAMPLES = Path(__file__).parents[2] / "clients/python/examples/workflows"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -105,3 +112,86 @@ def test_every_problem_of_a_definition_is_told_at_once(rest: httpx.Client):
     details = {detail["@type"].rpartition(".")[2]: detail for detail in refused.json()["details"]}
     fields = [violation["field"] for violation in details["BadRequest"]["field_violations"]]
     assert (refused.status_code, fields) == (400, ["workflow.edges[1]", "workflow.output_expression"])
+
+
+class Shell:
+    """`taskflow workflow`, as somebody types it."""
+
+    def __init__(self, stack: Any) -> None:
+        tenant = f"t-{uuid.uuid4().hex[:12]}"
+        self._runner = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": tenant})
+
+    def run(self, *words: str, exit_code: int = 0, **options: Any) -> str:
+        result = self._runner.invoke(workflow, words, **options)
+        assert result.exit_code == exit_code, result.output
+        return result.output
+
+
+def test_the_command_applies_shows_draws_and_deletes_a_file(stack: Any, tmp_path: Path):
+    shell = Shell(stack)
+    media = str(EXAMPLES / "media.yaml")
+    assert shell.run("validate", media) == ""
+    assert "media.publish" in shell.run("apply", media)
+    assert json.loads(shell.run("apply", media, "--json"))["version"] == 1
+
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(shell.run("get", "media.publish"))
+    assert yaml.safe_load(shown.read_text())["nodes"] == example("media")["nodes"]
+    assert json.loads(shell.run("apply", str(shown), "--json"))["version"] == 1
+    shown.write_text(shown.read_text().replace("max_concurrency: 4", "max_concurrency: 8"))
+    assert json.loads(shell.run("apply", str(shown), "--json"))["version"] == 2
+    numbers = [
+        json.loads(line)["version"]
+        for line in shell.run("versions", "media.publish", "--json").split("\n")[:-1]
+    ]
+    assert numbers == [2, 1]
+    assert "max_concurrency: 4" in shell.run("get", "media.publish", "--version", "1")
+
+    picture = tmp_path / "media.svg"
+    shell.run("render", "media.publish", "--format", "svg", "-o", str(picture))
+    assert picture.read_text().startswith("<svg")
+    assert "flowchart TD" in shell.run("render", media)
+    (line,) = [line for line in shell.run("list").splitlines() if "media.publish" in line]
+    assert " 2 " in line
+    shell.run("delete", "media.publish")
+    assert "no workflow 'media.publish'" in shell.run("get", "media.publish", exit_code=3)
+
+
+def test_the_command_says_all_that_is_wrong_with_a_file(stack: Any, tmp_path: Path):
+    shell = Shell(stack)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(
+        "name: broken\n"
+        "nodes: [{id: a, task: {task_type: ecco}}, {id: b, delay: {duration: 1s}}]\n"
+        "edges: [{source: a, target: b}, {source: b, target: a}]\n"
+    )
+    told = shell.run("apply", str(broken), exit_code=1)
+    assert "nodes[0].task.task_type UNKNOWN_TASK_TYPE" in told
+    assert "edges[1] CYCLE closes the cycle a -> b -> a" in told
+    assert "no workflow 'broken'" in shell.run("get", "broken", exit_code=3)
+    broken.write_text("name: broken\nnotes: []\n")
+    assert "notes" in shell.run("validate", str(broken), exit_code=2)
+    broken.write_text("name: [")
+    shell.run("validate", str(broken), exit_code=2)
+
+
+async def test_a_flow_in_python_is_the_workflow_of_the_file(stack: Any):
+    order = runpy.run_path(str(EXAMPLES / "order.py"))["order"]()
+    async with TaskFlow(stack.grpc, tenant=f"t-{uuid.uuid4().hex[:12]}") as taskflow:
+        assert not await taskflow.workflows.validate(order)
+        applied = await taskflow.workflows.apply(order)
+        again = await taskflow.workflows.apply(order)
+        assert (again.id, again.version) == (applied.id, 1)
+        read = await taskflow.workflows.get(applied)
+        told = read.nodes[5].task
+        assert json.loads(told.payload_json) == {"template": "shipped"}
+        # The file has the same payload as people write it.
+        told.payload.update(json.loads(told.payload_json))
+        file = await taskflow.workflows.create(example("order") | {"name": "file"})
+        assert (list(read.nodes), list(read.edges)) == (list(file.nodes), list(file.edges))
+        assert (read.output_expression, read.input_schema) == (file.output_expression, file.input_schema)
+        await taskflow.workflows.update(file, {"description": "first"})
+        with pytest.raises(Aborted):
+            await taskflow.workflows.update(file, {"description": "second"})
+        await taskflow.workflows.delete(applied)
+        assert await taskflow.workflows.find("shop.order") is None

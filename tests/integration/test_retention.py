@@ -215,7 +215,7 @@ async def test_the_watch_of_a_deleted_task_ends_at_once(app: App):
         await asyncio.sleep(0)
         await app.database.pool.execute("DELETE FROM tasks WHERE id = $1", task["id"])
         await app.database.pool.execute("DELETE FROM task_events WHERE task_id = $1", task["id"])
-        await app.queue.ring([task["id"]])
+        await app.queue.enqueue([], ring=[task["id"]])
         closing = await ending
     assert isinstance(closing, Closing)
     assert (closing.reason, closing.task) == ("DELETED", None)
@@ -227,7 +227,7 @@ async def test_a_wait_for_a_task_that_is_deleted_meanwhile_finds_nothing(app: Ap
     await asyncio.sleep(0)
     await app.database.pool.execute("DELETE FROM tasks WHERE id = $1", task["id"])
     await app.database.pool.execute("DELETE FROM task_events WHERE task_id = $1", task["id"])
-    await app.queue.ring([task["id"]])
+    await app.queue.enqueue([], ring=[task["id"]])
     with pytest.raises(NotFound):
         await waiting
 

@@ -1,6 +1,7 @@
 """The life of a task, arrow by arrow, on real PostgreSQL and Valkey."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from taskflow_core.filters import compile_filter
 from taskflow_core.models import Task
 from taskflow_core.queue import Lane
 from taskflow_core.sessions import beat
-from taskflow_core.tasks.claim import Claim, claim
+from taskflow_core.tasks.claim import Claim, claim, taken_before
 from taskflow_core.tasks.create import UniqueKey
 from taskflow_core.tasks.read import FILTER_FIELDS, PageRequest, get_task
 from taskflow_core.tasks.report import Report, Reports
@@ -149,17 +150,14 @@ async def test_a_task_is_claimed_once_however_many_try(app: App):
     assert await kinds_of(app, task) == ["CREATED", "STARTED"]
 
 
-async def test_a_claim_repeated_with_its_token_finds_the_same_task_again(app: App):
+async def test_what_a_claim_took_is_found_again_by_its_token(app: App):
     task = await app.creation.create(new_task())
-    session_id, token = await open_test_session(app), uuid4()
-    once, again = [
-        await claim(
-            app.database,
-            Claim(session_id, "host:1", token, [(task["id"], 0)], attempt_timeout=60, max_crashes=3),
-        )
-        for _ in range(2)
-    ]
-    assert [row["attempt"] for row in (*once, *again)] == [1, 1]
+    session_id = await open_test_session(app)
+    wanted = Claim(session_id, "host:1", uuid4(), [(task["id"], 0)], attempt_timeout=60, max_crashes=3)
+    (taken,) = await claim(app.database, wanted)
+    assert await taken_before(app.database, wanted) == [taken]
+    assert await taken_before(app.database, replace(wanted, token=uuid4())) == []
+    assert await claim(app.database, wanted) == []
     assert await kinds_of(app, task) == ["CREATED", "STARTED"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from taskflow_core.workflows.evaluation import Expressions
 from taskflow_core.workflows.expression_syntax import ExpressionError
 from taskflow_core.workflows.expressions import compile_expression
+from taskflow_core.workflows.sandbox import Sandbox
 
 SCOPE = {
     "input": {"n": 30, "rate": 2.0, "big": 2**60, "huge": 10**30, "list": [1, 2, 3], "name": "Zoë"},
@@ -46,12 +47,10 @@ def same(found: Any, wanted: Any) -> bool:
         ("execution.create_time + duration('90m')", "2026-01-31T10:30:00Z"),
         ("{'in': duration('1.5s')}", {"in": "1.5s"}),
         ("1u + 2u", 3),
-        ("input.list.map(x, x * 2)", [2, 4, 6]),
-        ("nodes.extract.result.rows.filter(row, row.id > 1)", [{"id": 2}]),
     ],
 )
 async def test_an_expression_gives_exact_json(source: str, wanted: Any):
-    found = await Expressions().value(source, SCOPE)
+    found = await Expressions(Sandbox()).value(source, SCOPE)
     assert same(found, wanted), found
 
 
@@ -93,7 +92,7 @@ def test_a_text_that_is_no_expression_is_refused_with_its_place(source: str, wha
 )
 async def test_a_value_that_cannot_be_had_is_refused_with_the_reason(source: str, what: str):
     with pytest.raises(ExpressionError) as refused:
-        await Expressions().value(source, SCOPE)
+        await Expressions(Sandbox()).value(source, SCOPE)
     assert what in refused.value.message
 
 
@@ -107,14 +106,16 @@ def test_an_expression_says_which_nodes_and_variables_it_reads():
 
 async def test_computed_fields_lie_over_those_that_are_taken_as_they_are():
     fields = {"text": "{{ input.n }} stays", "n": 1}
-    found = await Expressions().evaluate_template(fields, {"n": "input.n + 1", "m": "input.rate"}, SCOPE)
+    found = await Expressions(Sandbox()).evaluate_template(
+        fields, {"n": "input.n + 1", "m": "input.rate"}, SCOPE
+    )
     assert same(found, {"text": "{{ input.n }} stays", "n": 31, "m": 2.0})
     with pytest.raises(ExpressionError, match="n: no such member 'zz'"):
-        await Expressions().evaluate_template({}, {"n": "input.zz"}, SCOPE)
+        await Expressions(Sandbox()).evaluate_template({}, {"n": "input.zz"}, SCOPE)
 
 
 async def test_conditions_lists_and_times_must_be_what_they_are_needed_for():
-    expressions = Expressions()
+    expressions = Expressions(Sandbox())
     assert await expressions.truth("input.n > 29", SCOPE)
     with pytest.raises(ExpressionError, match="gives a number, not true or false"):
         await expressions.truth("input.n", SCOPE)

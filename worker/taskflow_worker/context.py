@@ -61,7 +61,7 @@ class TaskContext:
         self._processes = processes
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._stopped = threading.Event()
+        self._stopped = False
         self._lock = threading.Lock()
         self._progress = Progress()
         self._progress_is_on_its_way = False
@@ -73,11 +73,11 @@ class TaskContext:
         An async handler is interrupted. A plain function in its thread cannot be: it ends at its next
         `progress`, `log` or step of `track`, which raise CancelledError, or looks here.
         """
-        return self._stopped.is_set()
+        return self._stopped
 
     def stop(self) -> None:
         """Tell a plain function that its attempt has ended. The worker calls this."""
-        self._stopped.set()
+        self._stopped = True
 
     def progress(
         self,
@@ -172,7 +172,7 @@ class TaskContext:
             self._loop.call_soon_threadsafe(function, *args)
 
     def _check_running(self) -> None:
-        if self._stopped.is_set():
+        if self._stopped:
             raise asyncio.CancelledError("the attempt was stopped")
 
 

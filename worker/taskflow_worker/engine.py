@@ -18,7 +18,7 @@ from arq.worker import Worker, func
 
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
-from taskflow_core.batching import Batcher
+from taskflow_core.batching import linger_after
 from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
 from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.admit import claim_limited
@@ -71,7 +71,8 @@ class TaskWorker(Worker):
         self._reserved = 0
         # Something came due, a slot was freed, or the worker is to stop.
         self._changed = asyncio.Event()
-        self._done_hints: Batcher[tuple[Lane, str], None] = Batcher(self._finish_hints, writers=1)
+        # What the next look at the lanes drops.
+        self._done_hints: list[tuple[Lane, str]] = []
 
     async def main(self) -> None:
         """Work until `drain` was called and everything has ended."""
@@ -124,24 +125,28 @@ class TaskWorker(Worker):
         if free <= 0 or not self._session.is_open:
             await self._changed.wait()
             return
+        # If they are not dropped after all they come back after their lease, and are seen to be stale then.
+        done, self._done_hints = self._done_hints, []
         try:
             lease_ms = int(self._app.settings.lease_seconds * 1000)
             async with asyncio.timeout(REDIS_PATIENCE):
                 claimed = await self._app.queue.claim(
-                    self._rota.next_order(), free, lease_ms, self._session.id
+                    self._rota.next_order(), free, lease_ms, self._session.id, done
                 )
         except REDIS_ERRORS as error:
             log.warning("redis is away", error=repr(error))
             await self._changed_within(REDIS_PAUSE)
             return
         if claimed.taken:
-            if len(claimed.taken) == free:
+            is_full = len(claimed.taken) == free
+            if is_full:
                 await self._pass_on(claimed.taken[-1][0])
             await self._start(claimed.taken)
-        elif claimed.next_due_ms is None:
-            await self._changed_within(FALLBACK)
-        else:
-            await self._changed_within(min(FALLBACK, claimed.next_due_ms / 1000))
+            if is_full:
+                return
+            await linger_after(len(claimed.taken))
+        until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
+        await self._changed_within(min(FALLBACK, until_next))
 
     async def _pass_on(self, lane: Lane) -> None:
         """Wake another worker: there may be more than fits here."""
@@ -159,7 +164,7 @@ class TaskWorker(Worker):
                 wanted[parse_hint_id(hint_id)] = (lane, hint_id)
             except ValueError:
                 log.warning("a hint that is not ours", lane=lane.key, hint=repr(hint_id))
-                self._done_hints.put((lane, hint_id))
+                self._done_hints.append((lane, hint_id))
         wish = self._claim_of(wanted)
         tasks = await claim(self._app.database, wish)
         self._run_all(tasks, wish.session_id, wanted)
@@ -181,7 +186,7 @@ class TaskWorker(Worker):
             self._reserved -= reserved
             self._changed.set()
         # A task that waits in no limited queue after all gets its hint back from the sweep.
-        await asyncio.gather(*(self._done_hints.put(hint) for hint in wanted.values()))
+        await self._finish(list(wanted.values()))
         self._app.held.release(claimed.queues)
 
     def _claim_of(self, wanted: Hints) -> Claim:
@@ -214,7 +219,7 @@ class TaskWorker(Worker):
             # Also after a defect: then a heartbeat finds that the task is not known here, and gives it back.
             if self._attempts.get(attempt.task["id"]) is attempt:
                 del self._attempts[attempt.task["id"]]
-            self._done_hints.put(hint)
+            self._done_hints.append(hint)
 
     def _limited_claim_ended(self, limited: asyncio.Task[None]) -> None:
         self._limited_claims.discard(limited)
@@ -243,7 +248,7 @@ class TaskWorker(Worker):
         if self._runs:
             # A handler that does not stop is left behind: its lease runs out, and the sweep takes over.
             await asyncio.wait(self._runs, timeout=self._app.settings.cancel_grace)
-        await self._done_hints.drain()
+        await self._finish(self._done_hints)
 
     def on_fenced(self) -> None:
         for attempt in list(self._attempts.values()):
@@ -303,14 +308,13 @@ class TaskWorker(Worker):
         except TimeoutError:
             pass  # time to look again
 
-    async def _finish_hints(self, hints: Sequence[tuple[Lane, str]]) -> list[None]:
+    async def _finish(self, hints: Sequence[tuple[Lane, str]]) -> None:
         try:
             async with asyncio.timeout(REDIS_PATIENCE):
                 await self._app.queue.finish(hints)
         except REDIS_ERRORS as error:
             # A hint that stays comes back after its lease, and is dropped as stale then.
             log.warning("redis: hints stay for a while", hints=len(hints), error=repr(error))
-        return [None] * len(hints)
 
 
 async def _not_through_arq(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> Any:

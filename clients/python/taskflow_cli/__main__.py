@@ -18,6 +18,7 @@ PARTS = {
     "server": ("server", "Answer gRPC calls."),
     "task": ("", "Submit, read, steer and watch tasks."),
     "worker": ("worker", "Run tasks."),
+    "workflow": ("", "Apply, check, draw, read and delete workflows."),
 }
 
 

@@ -13,7 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from taskflow_client import Queue, Task, TaskAttempt, TaskEvent, TaskType, TaskTypeLimit
+from taskflow_client import (
+    Queue,
+    Task,
+    TaskAttempt,
+    TaskEvent,
+    TaskType,
+    TaskTypeLimit,
+    Workflow,
+    WorkflowProblem,
+)
 
 COLOURS = {
     "SUCCEEDED": "green",
@@ -128,6 +137,27 @@ def print_queues(queues: Iterable[Queue]) -> None:
             _short(queue.note),
         )
     _print_table(table)
+
+
+def print_workflows(workflows: Iterable[Workflow]) -> None:
+    table = _table("id", "name", "version", "changed", "tags", "description")
+    for workflow in workflows:
+        table.add_row(
+            workflow.id,
+            _short(workflow.name),
+            str(workflow.version),
+            local(workflow.update_time),
+            escape(", ".join(workflow.tags)),
+            _short(workflow.description),
+        )
+    _print_table(table)
+
+
+def print_problems(problems: Iterable[WorkflowProblem]) -> None:
+    """What is wrong with a definition: where, what kind, and what."""
+    for problem in problems:
+        where = f"[bold]{escape(problem.field)}[/] " if problem.field else ""
+        console.print(f"{where}[red]{escape(problem.rule)}[/] {escape(problem.description)}", soft_wrap=True)
 
 
 def _limits(of: Queue | TaskTypeLimit) -> str:

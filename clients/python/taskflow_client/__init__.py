@@ -28,14 +28,19 @@ from taskflow_client.executions import (
     ExecutionSnapshot,
     ExecutionUpdate,
 )
+from taskflow_client.flow import INDEX, INPUT, ITEM, Expression, Flow, Job, cel
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.watching import Event, Finished, Snapshot, Update
+from taskflow_client.workflows import Workflows
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
-from taskflow_proto.v1.workflow_pb2 import Execution, ExecutionEvent, NodeRun
+from taskflow_proto.v1.workflow_pb2 import Execution, ExecutionEvent, NodeRun, Workflow, WorkflowProblem
 
 __all__ = [
+    "INDEX",
+    "INPUT",
+    "ITEM",
     "Aborted",
     "AlreadyExists",
     "ApiError",
@@ -48,11 +53,14 @@ __all__ = [
     "ExecutionSnapshot",
     "ExecutionUpdate",
     "Executions",
+    "Expression",
     "FailedPrecondition",
     "FieldViolation",
     "Finished",
+    "Flow",
     "InternalError",
     "InvalidArgument",
+    "Job",
     "NewTask",
     "NodeRun",
     "NotFound",
@@ -79,4 +87,8 @@ __all__ = [
     "Unimplemented",
     "UniqueKey",
     "Update",
+    "Workflow",
+    "WorkflowProblem",
+    "Workflows",
+    "cel",
 ]

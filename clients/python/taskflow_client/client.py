@@ -17,6 +17,7 @@ from taskflow_client.executions import Executions
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.watching import Finished, Update, follow, task_update
+from taskflow_client.workflows import Workflows
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
@@ -70,6 +71,7 @@ class TaskFlow:
         self._channel = open_channel(address, credentials, retries=retries)
         self._stub = TaskServiceStub(self._channel)
         self.queues = Queues(self._channel, self._call)
+        self.workflows = Workflows(self._channel, self._call)
         self._metadata = (("x-tenant-id", tenant),) if tenant else ()
         self._timeout = timeout
         self._patience = patience

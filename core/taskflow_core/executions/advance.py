@@ -56,6 +56,7 @@ from taskflow_core.service_tasks import STEP
 from taskflow_core.states import EXECUTION_FINAL, TASK_FINAL, ExecutionStatus, TaskStatus
 from taskflow_core.tasks.cancel import CANCEL, tell_workers
 from taskflow_core.tasks.rows import Row, hint_if_near
+from taskflow_core.workflows.evaluation import Expressions
 from taskflow_core.workflows.graph import NodeType
 
 log = structlog.get_logger()
@@ -93,8 +94,16 @@ class Advanced:
 class Advancement:
     """Moves executions on. Every method needs a transaction of the caller's."""
 
-    def __init__(self, announcer: Announcer, queue: Queue, limits: Limits, rng: random.Random) -> None:
+    def __init__(
+        self,
+        announcer: Announcer,
+        queue: Queue,
+        expressions: Expressions,
+        limits: Limits,
+        rng: random.Random,
+    ) -> None:
         self.definitions = Definitions()
+        self._expressions = expressions
         self._announcer = announcer
         self._queue = queue
         self._limits = limits
@@ -150,7 +159,9 @@ class Advancement:
     async def begin_from(self, connection: Connection, row: Row, actor: str) -> Advanced:
         """Start an execution that this transaction has inserted together with runs that it takes over."""
         states = await read_states(connection, [row], self.definitions)
-        await read_needs(connection, states, {row["id"]: Need(everything=True)}, self.definitions)
+        await read_needs(
+            connection, states, {row["id"]: Need(everything=True)}, self.definitions, self._expressions
+        )
         states[row["id"]].signals = []
         return await self._advance(connection, states, {row["id"]: [Started()]}, actor)
 
@@ -205,7 +216,7 @@ class Advancement:
                     broken[execution_id] = error
             if not waiting:
                 return plans
-            await read_needs(connection, states, needs, self.definitions)
+            await read_needs(connection, states, needs, self.definitions, self._expressions)
         raise RuntimeError(f"plans ask without end: {waiting}")
 
     async def _start_children(

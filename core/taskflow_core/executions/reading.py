@@ -12,8 +12,9 @@ from taskflow_core.executions.paths import owner_of, scope_of
 from taskflow_core.executions.state import Execution, Need, Run, Scope, Signal, State, Unreadable
 from taskflow_core.states import NODE_RUN_OPEN, ExecutionStatus, NodeRunStatus, ScopeStatus
 from taskflow_core.tasks.rows import Row
+from taskflow_core.workflows.evaluation import Expressions
 from taskflow_core.workflows.expression_syntax import ExpressionError
-from taskflow_core.workflows.expressions import compile_expression, evaluate, used
+from taskflow_core.workflows.expressions import compile_expression
 
 EXECUTION_COLUMNS = tuple(field.name for field in fields(Execution))
 # Results may be large, and are read only when they are asked for.
@@ -120,7 +121,11 @@ async def read_around(connection: Connection, states: Mapping[UUID, State], runs
 
 
 async def read_needs(
-    connection: Connection, states: Mapping[UUID, State], needs: Mapping[UUID, Need], definitions: Definitions
+    connection: Connection,
+    states: Mapping[UUID, State],
+    needs: Mapping[UUID, Need],
+    definitions: Definitions,
+    expressions: Expressions,
 ) -> None:
     """Read what plans asked for: what many ask for in one statement."""
     await _read_whole(connection, states, {(key, s) for key, need in needs.items() for s in need.whole})
@@ -130,10 +135,16 @@ async def read_needs(
         connection, states, {(key, path) for key, need in needs.items() for path in need.results}
     )
     for execution_id, need in needs.items():
-        await _read_one(connection, states[execution_id], need, definitions)
+        await _read_one(connection, states[execution_id], need, definitions, expressions)
 
 
-async def _read_one(connection: Connection, state: State, need: Need, definitions: Definitions) -> None:
+async def _read_one(
+    connection: Connection,
+    state: State,
+    need: Need,
+    definitions: Definitions,
+    expressions: Expressions,
+) -> None:
     execution_id = state.execution.id
     if need.open_under is not None:
         _add_runs(state, await connection.fetch(OPEN_UNDER, execution_id, need.open_under))
@@ -156,14 +167,12 @@ async def _read_one(connection: Connection, state: State, need: Need, definition
         found = await definitions.find(connection, state.execution.tenant_id, need.workflow)
         state.workflows[need.workflow] = found
     if need.value is not None:
-        state.values[need.value] = _value(need.value[1], need.value_scope)
+        state.values[need.value] = await _value(expressions, need.value[1], need.value_scope)
 
 
-def _value(source: str, variables: dict[str, Any]) -> Any:
-    expression = compile_expression(source)
+async def _value(expressions: Expressions, source: str, variables: dict[str, Any]) -> Any:
     try:
-        parts, _ = used(expression, variables)
-        return evaluate(expression, parts)
+        return await expressions.evaluate(compile_expression(source), variables)
     except ExpressionError as error:
         return error
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from taskflow_core.executions.children import DEFAULT_QUEUE, insert_executions
 from taskflow_core.executions.state import ChildWorkflow, WorkflowRef
 from taskflow_core.ids import new_id
 from taskflow_core.tasks.rows import Row
+from taskflow_core.workflows.graph import Definition
 from taskflow_core.workflows.schemas import violations
 
 # How long a start outlives a database that is away, in seconds.
@@ -79,7 +80,8 @@ class ExecutionStart:
     async def preview(self, new: NewExecution) -> dict[str, Any]:
         """The execution as it would be started. Raises NotFound, InvalidArgument."""
         async with self._database.pool.acquire() as connection:
-            return await self._row(connection, new_id(), new)
+            workflow = await self._find(connection, new)
+            return _row(new_id(), new, workflow, datetime.now(UTC))
 
     async def drain(self) -> None:
         """Wait until everything handed over is stored."""
@@ -110,13 +112,18 @@ class ExecutionStart:
         outcomes: dict[UUID, TaskFlowError] = {}
         found: dict[UUID, UUID] = {}
         rows = []
+        workflows: dict[tuple[str, UUID, int | None], ChildWorkflow] = {}
+        now: datetime = await connection.fetchval("SELECT statement_timestamp()")
         for execution_id, new in batch:
             earlier = repeated.get((new.tenant_id, new.request_id))
             try:
                 if earlier is not None:
                     found[execution_id] = _same(earlier, new)
                 else:
-                    rows.append(await self._row(connection, execution_id, new))
+                    key = (new.tenant_id, new.workflow_id, new.version)
+                    if key not in workflows:
+                        workflows[key] = await self._find(connection, new)
+                    rows.append(_row(execution_id, new, workflows[key], now))
             except TaskFlowError as error:
                 outcomes[execution_id] = error
         inserted = await insert_executions(connection, rows) if rows else []
@@ -133,34 +140,37 @@ class ExecutionStart:
             for execution_id, new in batch
         ], advanced
 
-    async def _row(self, connection: Connection, execution_id: UUID, new: NewExecution) -> dict[str, Any]:
+    async def _find(self, connection: Connection, new: NewExecution) -> ChildWorkflow:
         ref = WorkflowRef(new.workflow_id, None, new.version)
-        workflow = await self._advancement.definitions.find(connection, new.tenant_id, ref)
-        definition = _startable(workflow, new)
-        timeout = definition.execution_timeout
-        now: datetime = await connection.fetchval("SELECT statement_timestamp()")
-        return {
-            "id": execution_id,
-            "tenant_id": new.tenant_id,
-            "workflow_id": new.workflow_id,
-            "workflow_name": workflow.name,
-            "workflow_version": workflow.version,
-            "name": new.name or workflow.name,
-            "input": new.input,
-            "input_form": new.input_form,
-            "priority": new.priority or definition.priority or DEFAULT_PRIORITY,
-            "queue": definition.queue or DEFAULT_QUEUE,
-            "tags": list(dict.fromkeys((*workflow.tags, *new.tags))),
-            "expire_at": new.expire_time,
-            "deadline_at": None if timeout is None else now + timedelta(seconds=timeout),
-            "request_id": new.request_id,
-            "request_digest": None if new.request_id is None else new.digest(),
-            "schedule_id": new.schedule_id,
-            "actor": new.actor,
-        }
+        return await self._advancement.definitions.find(connection, new.tenant_id, ref)
 
 
-def _startable(workflow: ChildWorkflow, new: NewExecution) -> Any:
+def _row(execution_id: UUID, new: NewExecution, workflow: ChildWorkflow, now: datetime) -> dict[str, Any]:
+    """The execution as it is stored. Raises NotFound, InvalidArgument."""
+    definition = _startable(workflow, new)
+    timeout = definition.execution_timeout
+    return {
+        "id": execution_id,
+        "tenant_id": new.tenant_id,
+        "workflow_id": new.workflow_id,
+        "workflow_name": workflow.name,
+        "workflow_version": workflow.version,
+        "name": new.name or workflow.name,
+        "input": new.input,
+        "input_form": new.input_form,
+        "priority": new.priority or definition.priority or DEFAULT_PRIORITY,
+        "queue": definition.queue or DEFAULT_QUEUE,
+        "tags": list(dict.fromkeys((*workflow.tags, *new.tags))),
+        "expire_at": new.expire_time,
+        "deadline_at": None if timeout is None else now + timedelta(seconds=timeout),
+        "request_id": new.request_id,
+        "request_digest": None if new.request_id is None else new.digest(),
+        "schedule_id": new.schedule_id,
+        "actor": new.actor,
+    }
+
+
+def _startable(workflow: ChildWorkflow, new: NewExecution) -> Definition:
     """The definition, if the input fits it. Raises NotFound, InvalidArgument."""
     definition = workflow.definition
     if definition is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -125,4 +125,4 @@ class HeldTasks:
 
 
 def _hint_at(row: Row, time: float) -> Hint:
-    return replace(hint_of(row), due_ms=math.ceil(time * 1000))
+    return hint_of(row)._replace(due_ms=math.ceil(time * 1000))

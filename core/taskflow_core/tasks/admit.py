@@ -8,8 +8,8 @@ from uuid import UUID
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.queues.rooms import QueueKey, lock_queues, read_rooms
 from taskflow_core.states import Priority
-from taskflow_core.tasks.claim import Claim, claim_unless
-from taskflow_core.tasks.rows import Row, columns
+from taskflow_core.tasks.claim import Claim, claim_unless, taken_before
+from taskflow_core.tasks.rows import Row
 
 # Under the locks of the tasks' queues nothing else is in the way.
 CLAIM_ADMITTED = claim_unless("false")
@@ -23,12 +23,6 @@ JOIN queues q ON q.tenant_id = t.tenant_id AND q.name = t.queue
 WHERE t.id = ANY($1::uuid[]) AND t.status IN ('QUEUED', 'SCHEDULED', 'RETRYING') AND t.run_at <= now()
 ORDER BY array_position($3::text[], t.priority), t.run_at, t.id
 """
-
-# What an earlier try took whose answer was lost.
-TAKEN = f"""
-SELECT {columns("t")} FROM tasks t
-WHERE t.id = ANY($3::uuid[]) AND t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
-"""  # noqa: S608 - the columns are our own
 
 HOLD = """
 UPDATE tasks t SET held = true FROM unnest($1::uuid[], $2::int[]) AS refused (id, attempt)
@@ -67,7 +61,7 @@ async def claim_limited(database: Database, wanted: Claim) -> LimitedClaim:
         attempts = [attempt for _, attempt in wanted.hints]
         taken: list[Row] = []
         if tries > 1:
-            taken += await database.pool.fetch(TAKEN, wanted.session_id, wanted.token, ids)
+            taken += await taken_before(database, wanted)
         waiting = await database.pool.fetch(LEFT_OVER, ids, attempts, list(Priority))
         keys = {_key(task) for task in waiting}
         if keys:

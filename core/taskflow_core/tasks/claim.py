@@ -7,16 +7,31 @@ from uuid import UUID
 
 from taskflow_core.db import Database, until_answered
 from taskflow_core.queues.rooms import GUARDED
-from taskflow_core.tasks.rows import Row, columns
+from taskflow_core.tasks.rows import Row
+
+# What a worker needs to know of a task to run it.
+CLAIMED = ", ".join(
+    f"t.{column}"
+    for column in (
+        *("id", "tenant_id", "name", "task_type", "queue", "priority", "tags", "payload", "retry_policy"),
+        *("status", "attempt", "failed_attempts", "attempt_started_at", "attempt_deadline", "last_sequence"),
+        *("schedule_id", "execution_id", "node_id"),
+    )
+)
+
+# What an earlier try took whose answer was lost: the claim token makes a claim repeatable.
+TAKEN = f"""
+SELECT {CLAIMED} FROM tasks t
+WHERE t.id = ANY($3::uuid[]) AND t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
+"""  # noqa: S608 - the columns are our own
 
 
 def claim_unless(condition: str) -> str:
     """The statement that claims, but not where the condition holds. A row of `tasks` is `t`.
 
     Three more guards: the worker's session must be alive by the database's clock, the hint's attempt must
-    be the present one, and the task must be due. The claim token makes the statement repeatable: if the
-    answer to its commit was lost, the same token finds the rows again that it moved. The start is the
-    statement's, not the transaction's, which may have waited for a lock.
+    be the present one, and the task must be due. The start is the statement's, not the transaction's, which
+    may have waited for a lock.
 
     And a fourth: a task that the next crash makes a dead letter may be the one that crashes, or one that ran
     beside it. A session runs one such suspect at a time, so that the culprit takes no other along.
@@ -45,21 +60,19 @@ WITH hints AS (
     AND EXISTS (SELECT FROM worker_sessions
                 WHERE id = $1 AND lease_until > statement_timestamp() AND ended_at IS NULL)
     AND NOT ({condition})
-  RETURNING {columns("t")}
+  RETURNING {CLAIMED}
 ), logged AS (
   INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, created_at)
   SELECT id, last_sequence, tenant_id, 'STARTED', status, attempt, $6, attempt_started_at FROM claimed
 )
 SELECT * FROM claimed
-UNION ALL
-SELECT {columns("t")} FROM tasks t
-WHERE t.id = ANY($3::uuid[]) AND t.status = 'RUNNING' AND t.session_id = $1 AND t.claim_token = $2
 """  # noqa: S608 - the columns and conditions are our own
 
 
-# Queues without settings cost a probe of a small index, and no lock.
-CLAIM = claim_unless(f"""EXISTS (
-      SELECT FROM queues q WHERE q.tenant_id = t.tenant_id AND q.name = t.queue AND {GUARDED})""")
+# Queues without settings cost a probe of a small index, and no lock. Not EXISTS, which may be planned as one
+# read of all queues.
+CLAIM = claim_unless(f"""coalesce((
+      SELECT true FROM queues q WHERE q.tenant_id = t.tenant_id AND q.name = t.queue AND {GUARDED}), false)""")  # noqa: S608 - the condition is our own
 
 
 @dataclass(frozen=True)
@@ -91,8 +104,18 @@ async def claim(database: Database, wanted: Claim) -> list[Row]:
 
     The other hints are stale or doubled, or their queues are paused or limited: see `claim_limited`.
     """
+    tries = 0
 
     async def once() -> list[Row]:
-        return list(await database.pool.fetch(CLAIM, *wanted.arguments()))
+        nonlocal tries
+        tries += 1
+        taken = await taken_before(database, wanted) if tries > 1 else []
+        return [*taken, *await database.by_key.fetch(CLAIM, *wanted.arguments())]
 
     return await until_answered(once, "claim tasks")
+
+
+async def taken_before(database: Database, wanted: Claim) -> list[Row]:
+    """The rows that an earlier try of the same claim took."""
+    ids = [task_id for task_id, _ in wanted.hints]
+    return list(await database.by_key.fetch(TAKEN, wanted.session_id, wanted.token, ids))

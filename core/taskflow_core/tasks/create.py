@@ -104,6 +104,8 @@ SELECT {columns("t")} FROM tasks t WHERE t.tenant_id = $2 AND t.unique_key = $4
 
 Numbered = tuple[UUID, NewTask]
 
+BLANK: dict[str, Any] = dict.fromkeys(COLUMNS)
+
 
 class TaskCreation:
     """Submits tasks; those that arrive together share one INSERT and one commit."""
@@ -125,7 +127,7 @@ class TaskCreation:
         numbered = [(new_id(), task) for task in tasks]
 
         async def in_one_transaction() -> list[Row | TaskFlowError]:
-            async with self._database.pool.acquire() as connection, connection.transaction():
+            async with self._database.by_key.acquire() as connection, connection.transaction():
                 outcomes = await self._insert(connection, numbered)
                 for index, outcome in enumerate(outcomes):
                     if isinstance(outcome, TaskFlowError):
@@ -142,7 +144,7 @@ class TaskCreation:
 
     async def _create_each(self, batch: Sequence[Numbered]) -> Sequence[Row | Exception]:
         async def in_one_statement() -> list[Row | TaskFlowError]:
-            async with self._database.pool.acquire() as connection:
+            async with self._database.by_key.acquire() as connection:
                 return await self._insert(connection, batch)
 
         return await self._until_stored(in_one_statement)
@@ -252,8 +254,8 @@ def _repeated(holder: Row, task: NewTask) -> Row | TaskFlowError:
 
 def _row(task_id: UUID, task: NewTask, stored: Row) -> Row:
     """The whole row, without reading it back."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {
+    row = {
+        **BLANK,
         "id": task_id,
         "tenant_id": task.tenant_id,
         "name": task.name,

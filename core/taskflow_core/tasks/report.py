@@ -30,7 +30,8 @@ class Reports:
     lines: tuple[Report, ...]
 
 
-# Several lines of one task take consecutive numbers, ending at its new last_sequence.
+# Several lines of one task take consecutive numbers, ending at its new last_sequence. Only a RUNNING task has
+# a session.
 REPORT = """
 WITH lines AS (
   SELECT * FROM unnest(
@@ -46,7 +47,6 @@ WITH lines AS (
     last_sequence = t.last_sequence + totals.count
   FROM totals
   WHERE t.id = ANY($1::uuid[]) AND t.id = totals.id AND t.attempt = totals.attempt AND t.session_id = totals.session_id
-    AND t.status = 'RUNNING'
   RETURNING t.id, t.tenant_id, t.attempt, t.last_sequence - totals.count AS before
 )
 INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
@@ -63,7 +63,7 @@ class TaskReporting:
     def __init__(self, database: Database, announcer: Announcer) -> None:
         self._database = database
         self._announcer = announcer
-        self._batcher: Batcher[Reports, None] = Batcher(self._write, writers=1)
+        self._batcher: Batcher[Reports, None] = Batcher(self._write)
 
     async def report(self, reports: Reports) -> None:
         """Write the lines, unless the attempt has ended meanwhile."""
@@ -81,7 +81,7 @@ class TaskReporting:
         ]
 
         async def once() -> set[UUID]:
-            rows = await self._database.pool.fetch(REPORT, *map(list, zip(*lines, strict=True)))
+            rows = await self._database.by_key.fetch(REPORT, *map(list, zip(*lines, strict=True)))
             return {row["task_id"] for row in rows}
 
         # A report may be written twice if its answer was lost: numbered anew, so no number is doubled.

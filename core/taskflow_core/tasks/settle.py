@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from taskflow_core.announce import Announcement, Announcer
@@ -16,8 +15,7 @@ from taskflow_core.tasks.executions import Executions
 from taskflow_core.tasks.rows import Row, hint_if_near
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """How an attempt ended, as its worker saw it.
 
     A task that was asked to stop becomes CANCELLED instead of RETRYING, FAILED or QUEUED; a result stands.
@@ -39,6 +37,7 @@ class Settlement:
     execution_id: UUID | None = None  # of the task
 
 
+# Only a RUNNING task has a session: the table itself holds that, and the fence needs no other guard.
 SETTLE = f"""
 WITH ended AS (
   SELECT * FROM unnest(
@@ -62,7 +61,8 @@ WITH ended AS (
       WHEN ended.status IN ('RETRYING', 'QUEUED') AND t.cancel_requested_at IS NULL THEN NULL ELSE now() END,
     last_sequence = t.last_sequence + 1
   FROM ended
-  WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt AND t.session_id = ended.session_id AND t.status = 'RUNNING'
+  WHERE t.id = ANY($1::uuid[]) AND t.id = ended.id AND t.attempt = ended.attempt
+    AND t.session_id = ended.session_id
   RETURNING t.id, t.tenant_id, t.status, t.attempt, t.queue, t.priority, t.run_at, t.last_sequence,
     t.attempt_started_at, t.cancel_reason, ended.session_id, ended.worker, ended.outcome, ended.result,
     ended.result_url, ended.error, ended.message
@@ -156,7 +156,8 @@ class TaskSettlement:
         """Settle them; in the same transaction the executions that they belong to move on."""
         of_executions = {s.task_id: s.execution_id for s in ordered if s.execution_id is not None}
         if not of_executions:
-            return await self._database.pool.fetch(SETTLE, *_columns(ordered))
+            return await self._database.by_key.fetch(SETTLE, *_columns(ordered))
+        # Not `by_key`: executions are found by joins that it would plan badly.
         async with self._database.pool.acquire() as connection, connection.transaction():
             locked = await self._executions.lock(connection, of_executions.values())
             moved = await connection.fetch(SETTLE, *_columns(ordered))
@@ -167,7 +168,7 @@ class TaskSettlement:
         return moved
 
     async def _find_settled(self, batch: Sequence[Settlement]) -> set[tuple[UUID, int]]:
-        rows = await self._database.pool.fetch(
+        rows = await self._database.by_key.fetch(
             FIND_SETTLED,
             [s.task_id for s in batch],
             [s.attempt for s in batch],

@@ -1,5 +1,6 @@
 """All that is wrong with a definition, at once: what its text tells, and what the database knows."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from taskflow_core.payloads import canonical_json, check_payload
 from taskflow_core.workflows.expression_rules import expression_problems
 from taskflow_core.workflows.graph import Graph, NodeType, parse
 from taskflow_core.workflows.levels import levels
-from taskflow_core.workflows.problems import Problem, Rule, in_order
+from taskflow_core.workflows.problems import Problem, Rule, in_order, refusal
 from taskflow_core.workflows.references import reference_problems
 from taskflow_core.workflows.schemas import schema_violations
 from taskflow_core.workflows.shape_rules import (
@@ -40,7 +41,10 @@ class WorkflowChecks:
         self, tenant_id: str, definition: Mapping[str, Any], workflow_id: UUID | None = None
     ) -> list[Problem]:
         """The problems in the order of the definition. `workflow_id` is None for a new workflow."""
-        found = list(definition_problems(definition, self._max_payload_bytes))
+        # In a thread: thousands of expressions take seconds to read, and other calls want to be answered.
+        found = await asyncio.to_thread(
+            lambda: list(definition_problems(definition, self._max_payload_bytes))
+        )
         graph = _readable(definition)
         if graph is not None:
             found += await reference_problems(
@@ -64,6 +68,16 @@ def definition_problems(definition: Mapping[str, Any], max_payload_bytes: int) -
     graph = _readable(definition)
     if graph is not None:
         yield from _graph_problems(graph)
+
+
+def drawable(definition: Mapping[str, Any]) -> Graph:
+    """The graph of a definition that is drawn as it is. Raises InvalidArgument if it is too large, or no graph."""
+    graph = _readable(definition)
+    if graph is None:
+        raise InvalidArgument.at("workflow", "has fields that cannot be read")
+    if found := list(limit_problems(list(levels(graph)))):
+        raise refusal(found, "workflow")
+    return graph
 
 
 def _graph_problems(graph: Graph) -> Iterator[Problem]:

@@ -15,6 +15,8 @@ Step = str | int
 
 # Each repeats its last arguments for every element, with a variable that its first argument names.
 MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
+# Those whose value is the list of what each element gives.
+STAGES = frozenset({"filter", "map"})
 NATIVE_FUNCTIONS = frozenset(
     {
         *("bytes", "contains", "double", "duration", "dyn", "endsWith", "has", "int", "matches", "size"),
@@ -78,6 +80,7 @@ class Syntax:
     references: tuple[Reference, ...]
     is_path: bool  # one reference, and nothing else
     needs_bounds: bool  # repeats something, or calls what may give far more than it got
+    stages: tuple[str, ...]  # of `path.filter(...).map(...)` and the like: the texts behind the path
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ class _Token:
 
 def analyse(source: str) -> Syntax:
     """Read an expression that CEL's parser accepts. Raises ExpressionError for functions that there are not."""
-    return _Reader(list(_tokens(source))).read()
+    tokens = list(_tokens(source))
+    references, is_path, needs_bounds = _Reader(tokens).read()
+    return Syntax(references, is_path, needs_bounds, _stages(source, tokens))
 
 
 def _tokens(source: str) -> Iterator[_Token]:
@@ -97,6 +102,37 @@ def _tokens(source: str) -> Iterator[_Token]:
         kind = match.lastgroup or ""
         if kind != "skip":
             yield _Token(kind, match.group(), match.start() + 1)
+
+
+def _stages(source: str, tokens: list[_Token]) -> tuple[str, ...]:
+    """The calls of `map` and `filter` that follow a path, if they and the path are all there is."""
+    texts = [token.text for token in tokens]
+    if not texts or tokens[0].kind != "name":
+        return ()
+    stages: list[str] = []
+    index = 1
+    while index < len(texts):
+        is_stage = texts[index : index + 1] == ["."] and texts[index + 2 : index + 3] == ["("]
+        end = _closing(tokens, index + 2) if is_stage else index + 2
+        if is_stage and texts[index + 1] in STAGES and end is not None:
+            stages.append(source[tokens[index].position - 1 : tokens[end].position])
+            index = end + 1
+        elif texts[index] == "." and not is_stage and not stages:
+            index += 2
+        else:
+            return ()
+    return tuple(stages)
+
+
+def _closing(tokens: list[_Token], opening: int) -> int | None:
+    """The bracket that closes another."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        if tokens[index].kind == "sign":
+            depth += (tokens[index].text in _OPENING) - (tokens[index].text in _OPENING.values())
+        if depth == 0:
+            return index
+    return None
 
 
 class _Reader:
@@ -107,13 +143,13 @@ class _Reader:
         # For each open bracket the variable that a macro binds inside it, if any.
         self._bound: list[str] = []
 
-    def read(self) -> Syntax:
+    def read(self) -> tuple[tuple[Reference, ...], bool, bool]:
         index = 0
         is_path = False
         while index < len(self._tokens):
             start, index = index, self._next(index)
             is_path = start == 0 and index == len(self._tokens) and len(self._references) == 1
-        return Syntax(tuple(self._references), is_path, self._needs_bounds)
+        return tuple(self._references), is_path, self._needs_bounds
 
     def _next(self, index: int) -> int:
         """Read what begins at a token; the index of what follows."""

@@ -29,10 +29,15 @@ from taskflow_core.workflows.expression_syntax import ExpressionError, Reference
 MAX_LENGTH = 2000  # characters
 # Of JSON, about: what an expression may read, and what it may give.
 MAX_BYTES = 4 * 1024 * 1024
+MAX_COPIED_BYTES = 64 * 1024 * 1024
+# The variable that stands for some elements of a list, and how many those are.
+PIECE = "piece_of_list"
+PIECE_ELEMENTS = 64
 # What CEL can count with; beyond, its integers become doubles.
 _INTEGERS = range(-(2**63), 2**64)
 
 Scope = Mapping[str, Any]
+Functions = Mapping[str, Callable[..., Any]]
 # The members that are wanted of a value, by name; None for all of it.
 _Wanted = dict[str, Any] | None
 
@@ -95,25 +100,57 @@ def used(expression: Expression, scope: Scope) -> tuple[dict[str, Any], int]:
         if variable not in scope:
             raise ExpressionError(f"unknown variable {variable!r}; there are: {', '.join(sorted(scope))}")
         parts[variable] = _pick(scope[variable], wanted, weight)
+    # Each time that it is named it may be copied: `input.text + input.text + ...`
+    if weight.total * len(expression.syntax.references) > MAX_COPIED_BYTES:
+        raise ExpressionError(f"reads {weight.total} bytes too often; let a task compute it")
     return parts, weight.total
 
 
-def evaluate(
-    expression: Expression,
-    parts: Mapping[str, Any],
-    functions: Mapping[str, Callable[..., Any]] | None = None,
-) -> Any:
-    """The value of an expression over what it reads: JSON, or datetime, or timedelta.
+def evaluate(expression: Expression, parts: Scope) -> Any:
+    """The value of an expression over what it reads: JSON, or datetime, or timedelta. Raises ExpressionError.
 
-    For paths, and for what needs no bounds. Raises ExpressionError.
+    For what needs no bounds.
     """
+    return _evaluate(expression, parts, {}, _Weight("gives"))
+
+
+def evaluate_in_pieces(expression: Expression, parts: Scope, functions: Functions) -> Any:
+    """As `evaluate`, for what needs bounds. Maps and filters of a list are evaluated for a few elements at a time.
+
+    CEL copies the list that it makes for each element that it adds.
+    """
+    head = expression.syntax.references[0] if expression.syntax.stages else None
+    values = None if head is None else _reach(parts, head)
+    if not isinstance(values, list):
+        return _evaluate(expression, parts, functions, _Weight("gives"))
+    for stage in expression.syntax.stages:
+        piece = compile_expression(f"{PIECE}{stage}")
+        others = {name: value for name, value in parts.items() if name in piece.variables}
+        found: list[Any] = []
+        weight = _Weight("gives")
+        for start in range(0, len(values), PIECE_ELEMENTS):
+            some = {PIECE: values[start : start + PIECE_ELEMENTS]}
+            found += _evaluate(piece, {**others, **some}, functions, weight)
+        values = found
+    return values
+
+
+def _evaluate(expression: Expression, parts: Scope, functions: Functions, weight: "_Weight") -> Any:
     try:
-        value = expression.program.execute(
-            cel.Context(variables=dict(parts), functions=dict(functions or {}))
-        )
+        context = cel.Context(variables=dict(parts), functions=dict(functions))
+        value: Any = expression.program.execute(context)
     except Exception as error:  # noqa: BLE001 - CEL's errors are of many classes, its functions' of any
         raise ExpressionError(_explained(error, expression, parts)) from None
-    return _json(value, _Weight("gives"), depth=0)
+    return _json(value, weight, depth=0)
+
+
+def _reach(parts: Mapping[str, Any], reference: Reference) -> Any:
+    value: Any = parts[reference.variable]
+    for step in reference.steps:
+        if not isinstance(value, dict) or step not in value:
+            return None
+        value = value[step]
+    return value
 
 
 def follow(expression: Expression, scope: Scope) -> Any:
@@ -292,6 +329,8 @@ def _explained(error: Exception, expression: Expression, parts: Scope) -> str:
     if isinstance(error, KeyError):
         return _missing(str(error.args[0]), expression, parts)
     first, _, _ = str(error).partition(". ")
+    if "MemoryError" in first:
+        return "takes too much memory; let a task compute it"
     return first.partition(": the operation")[0].rstrip(".")
 
 

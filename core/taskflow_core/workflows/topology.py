@@ -1,6 +1,7 @@
 """The shape of a graph: cycles, what comes before what, what can never be reached, and which ways exclude each other."""
 
 import graphlib
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ from taskflow_core.workflows.graph import DEFAULT_BRANCH, Condition, Edge, Graph
 
 # A graph with more is told of these first.
 MAX_CYCLES = 10
+# How many arrows of a cycle are tried as the one to blame.
+MAX_TRIED = 50
 
 # The ways out of a node that goes elsewhere when it fails.
 _SUCCEEDED, _FAILED = "succeeded", "failed"
@@ -54,16 +57,19 @@ class Topology:
 
     @cached_property
     def cycles(self) -> list[tuple[list[str], Arrow]]:
-        """Cycles, each as its nodes from the first to itself again, with the arrow that closes it."""
+        """Cycles, each as its nodes from the first to itself again, with the arrow that closes it.
+
+        Without those arrows there is none, unless there are more than MAX_CYCLES.
+        """
         places = {node.id: place for place, node in enumerate(self._graph.nodes)}
         left = list(self.arrows)
         found: list[tuple[list[str], Arrow]] = []
         while len(found) < MAX_CYCLES and (cycle := _cycle(left)):
             start = min(range(len(cycle)), key=lambda index: places[cycle[index]])
-            nodes = cycle[start:] + cycle[:start]
-            closing = next(a for a in left if (a.source, a.target) == (nodes[-1], nodes[0]))
-            found.append(([*nodes, nodes[0]], closing))
-            left = [arrow for arrow in left if (arrow.source, arrow.target) != (nodes[-1], nodes[0])]
+            nodes = [*cycle[start:], *cycle[:start], cycle[start]]
+            closing = _closing(left, nodes)
+            found.append((nodes, closing))
+            left = _without(left, closing)
         return found
 
     @cached_property
@@ -146,6 +152,22 @@ def _cycle(arrows: list[Arrow]) -> list[str]:
         nodes: list[str] = error.args[1]
         return nodes[:-1]
     return []
+
+
+def _closing(arrows: list[Arrow], nodes: list[str]) -> Arrow:
+    """The arrow that closes a cycle: one that closes all the others too, if there is one, else the last."""
+    steps = list(itertools.pairwise(nodes))
+    of_cycle = {step: next(a for a in arrows if (a.source, a.target) == step) for step in steps}
+    last = of_cycle[steps[-1]]
+    for step in reversed(steps[-MAX_TRIED:]):
+        if not _cycle(_without(arrows, of_cycle[step])):
+            return of_cycle[step]
+    return last
+
+
+def _without(arrows: list[Arrow], one: Arrow) -> list[Arrow]:
+    """The arrows but for those between the same nodes as this one."""
+    return [arrow for arrow in arrows if (arrow.source, arrow.target) != (one.source, one.target)]
 
 
 def _predecessors(

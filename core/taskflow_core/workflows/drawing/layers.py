@@ -13,6 +13,8 @@ GAP = 36.0  # between two neighbours of a layer
 LAYER_GAP = 56.0  # between two layers
 LINE_WIDTH = 12.0  # of a line that passes a layer
 SWEEPS = 6
+# Places of lines that pass layers, in all; where there would be more, the longest lines go straight.
+MAX_PASSED = 5000
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,13 @@ def lay_out(sizes: Mapping[str, Size], lines: Iterable[tuple[str, str]]) -> Layo
     wanted = list(dict.fromkeys(lines))
     layers = _layers(list(sizes), wanted)
     items = {node_id: _Item(size, layers[node_id]) for node_id, size in sizes.items()}
-    passed = {line: _connect(items, line) for line in wanted if layers[line[0]] < layers[line[1]]}
+    passed: dict[tuple[str, str], list[_Item]] = {}
+    left_over = MAX_PASSED
+    for line in sorted(wanted, key=lambda line: layers[line[1]] - layers[line[0]]):
+        between = layers[line[1]] - layers[line[0]] - 1
+        if between >= 0:
+            passed[line] = _connect(items, line, straight=between > left_over)
+            left_over -= len(passed[line])
     rows: list[list[_Item]] = [[] for _ in range(max(layers.values(), default=-1) + 1)]
     for item in [*items.values(), *(item for way in passed.values() for item in way)]:
         rows[item.layer].append(item)
@@ -111,10 +119,11 @@ def _reverse_postorder(node_ids: Sequence[str], after: Mapping[str, Sequence[str
     return done[::-1]
 
 
-def _connect(items: Mapping[str, _Item], line: tuple[str, str]) -> list[_Item]:
-    """Join the ends of a line through a place in each layer between them; those places."""
+def _connect(items: Mapping[str, _Item], line: tuple[str, str], *, straight: bool) -> list[_Item]:
+    """Join the ends of a line, unless it is straight through a place in each layer between them; those places."""
     source, target = items[line[0]], items[line[1]]
-    way = [_Item(Size(LINE_WIDTH, 0.0), layer) for layer in range(source.layer + 1, target.layer)]
+    between = () if straight else range(source.layer + 1, target.layer)
+    way = [_Item(Size(LINE_WIDTH, 0.0), layer) for layer in between]
     chain = [source, *way, target]
     for upper, lower in itertools.pairwise(chain):
         upper.below.append(lower)
