@@ -6,7 +6,8 @@ Nothing here does I/O, and the state stays as it was read: a plan that raises Ne
 import json
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -105,7 +106,7 @@ class Plan:
     steps: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.execution = replace(self.state.execution)
+        self.execution = copy(self.state.execution)
 
     @property
     def now(self) -> datetime:
@@ -249,13 +250,22 @@ class Plan:
 
     def change(self, path: str, **values: Any) -> Run:
         """Give columns of a run other values."""
-        self.runs[path] = replace(self.run(path), **values)
-        return self.runs[path]
+        run = self.runs.get(path)
+        if run is None:
+            # What was read stays as it was: the first change is made to a copy.
+            run = self.runs[path] = copy(self.run(path))
+        for name, value in values.items():
+            setattr(run, name, value)
+        return run
 
     def change_scope(self, path: str, **values: Any) -> Scope:
         """Give columns of a graph inside a PARALLEL node other values."""
-        self.scopes[path] = replace(self.scope(path), **values)
-        return self.scopes[path]
+        scope = self.scopes.get(path)
+        if scope is None:
+            scope = self.scopes[path] = copy(self.scope(path))
+        for name, value in values.items():
+            setattr(scope, name, value)
+        return scope
 
     def reach(self, scope: str, node: Node) -> Run:
         """The run of a node that is reached, PENDING."""

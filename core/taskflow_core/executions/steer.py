@@ -28,21 +28,19 @@ ON CONFLICT DO NOTHING
 """
 
 # What is past its time. An execution that is ending already is left alone.
-OVERDUE_RUNS = """
-SELECT n.execution_id, n.path FROM node_runs n
-WHERE n.deadline_at <= now() AND n.deadline_at IS NOT NULL AND n.stop IS NULL
-  AND n.status IN ('PENDING', 'RETRYING', 'RUNNING', 'WAITING')
-ORDER BY n.deadline_at LIMIT $1
-"""
-OVERDUE_EXECUTIONS = """
-SELECT id FROM workflow_executions
-WHERE deadline_at <= now() AND deadline_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL
-ORDER BY deadline_at LIMIT $1
-"""
-EXPIRED_EXECUTIONS = """
-SELECT id FROM workflow_executions
-WHERE expire_at <= now() AND expire_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL
-ORDER BY expire_at LIMIT $1
+OVERDUE = """
+(SELECT n.execution_id, n.path, 'NODE' AS what FROM node_runs n
+ WHERE n.deadline_at <= now() AND n.deadline_at IS NOT NULL AND n.stop IS NULL
+   AND n.status IN ('PENDING', 'RETRYING', 'RUNNING', 'WAITING')
+ ORDER BY n.deadline_at LIMIT $1)
+UNION ALL
+(SELECT id, '', 'TIMEOUT' FROM workflow_executions
+ WHERE deadline_at <= now() AND deadline_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL
+ ORDER BY deadline_at LIMIT $1)
+UNION ALL
+(SELECT id, '', 'EXPIRED' FROM workflow_executions
+ WHERE expire_at <= now() AND expire_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL
+ ORDER BY expire_at LIMIT $1)
 """
 
 
@@ -144,14 +142,10 @@ class ExecutionSteering:
 
     async def end_overdue(self, limit: int = 500) -> int:
         """End node runs and executions whose time is up, and return how many there were."""
-        pool = self._database.pool
         happenings: dict[UUID, list[Happening]] = {}
-        for row in await pool.fetch(OVERDUE_RUNS, limit):
-            happenings.setdefault(row["execution_id"], []).append(RanOut(row["path"]))
-        for row in await pool.fetch(OVERDUE_EXECUTIONS, limit):
-            happenings.setdefault(row["id"], []).append(TimedOut())
-        for row in await pool.fetch(EXPIRED_EXECUTIONS, limit):
-            happenings.setdefault(row["id"], []).append(CancelRequested("expire_time has passed"))
+        # One statement, which is all that an idle service pays for it.
+        for row in await self._database.pool.fetch(OVERDUE, limit):
+            happenings.setdefault(row["execution_id"], []).append(_overdue(row))
         if happenings:
             await self._happen(happenings)
         return sum(len(happened) for happened in happenings.values())
@@ -169,6 +163,15 @@ class ExecutionSteering:
         if await connection.fetchval(IS_THERE, execution_id, tenant_id) is None:
             raise NotFound("execution", str(execution_id))
         return await self._advancement.lock(connection, [execution_id])
+
+
+def _overdue(row: Row) -> Happening:
+    match row["what"]:
+        case "NODE":
+            return RanOut(row["path"])
+        case "TIMEOUT":
+            return TimedOut()
+    return CancelRequested("expire_time has passed")
 
 
 def _repeated(digest: str, execution_id: UUID, signal: NewSignal) -> Advanced:
