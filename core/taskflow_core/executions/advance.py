@@ -67,7 +67,7 @@ MAX_QUESTIONS = 10_000
 ENDED_TASKS = """
 SELECT t.id, t.execution_id, t.task_type, t.status, t.attempt, t.error, t.cancel_reason, r.result, r.result_url,
   CASE WHEN t.task_type = $2 THEN t.payload END AS payload
-FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
+FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id AND r.task_id = ANY($1::uuid[])
 WHERE t.id = ANY($1::uuid[]) ORDER BY t.finished_at, t.id
 """
 

@@ -1,4 +1,7 @@
-"""Reading what plans need. Every statement here runs after the executions were locked."""
+"""Reading what plans need. Every statement here runs after the executions were locked.
+
+The keys stand in each statement twice, as arrays too: whatever the planner thinks of the tables, it finds rows by them.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,11 +36,13 @@ RUNS = f"""
 SELECT n.execution_id, {_RUN} FROM node_runs n
 JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
   ON n.execution_id = wanted.execution_id AND n.path = wanted.path
+WHERE n.execution_id = ANY($1::uuid[]) AND n.path = ANY($2::text[])
 """  # noqa: S608
 WHOLE = f"""
 SELECT n.execution_id, {_RUN} FROM node_runs n
 JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, scope)
   ON n.execution_id = wanted.execution_id AND n.scope = wanted.scope
+WHERE n.execution_id = ANY($1::uuid[]) AND n.scope = ANY($2::text[])
 """  # noqa: S608
 OPEN_UNDER = f"""
 SELECT n.execution_id, {_RUN} FROM node_runs n
@@ -54,6 +59,7 @@ SCOPES = f"""
 SELECT {_SCOPE} FROM execution_scopes s
 JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
   ON s.execution_id = wanted.execution_id AND s.path = wanted.path
+WHERE s.execution_id = ANY($1::uuid[]) AND s.path = ANY($2::text[])
 """  # noqa: S608
 SCOPES_OF = f"SELECT {_SCOPE}, s.result FROM execution_scopes s WHERE s.node_run_id = $1"  # noqa: S608
 PENDING_OF = f"""
@@ -62,10 +68,13 @@ SELECT {_SCOPE} FROM execution_scopes s WHERE s.node_run_id = $1 AND s.status = 
 ALL_SCOPES = f"SELECT {_SCOPE}, s.result FROM execution_scopes s WHERE s.execution_id = $1"  # noqa: S608
 
 RESULTS = """
-SELECT n.execution_id, n.path, coalesce(n.result, r.result) AS result, r.result_url
-FROM unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
-JOIN node_runs n ON n.execution_id = wanted.execution_id AND n.path = wanted.path
-LEFT JOIN task_results r ON r.task_id = n.task_id
+SELECT n.execution_id, n.path,
+  coalesce(n.result, (SELECT r.result FROM task_results r WHERE r.task_id = n.task_id)) AS result,
+  (SELECT r.result_url FROM task_results r WHERE r.task_id = n.task_id) AS result_url
+FROM node_runs n
+JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
+  ON n.execution_id = wanted.execution_id AND n.path = wanted.path
+WHERE n.execution_id = ANY($1::uuid[]) AND n.path = ANY($2::text[])
 """
 SIGNALS = """
 SELECT id, name, payload, sender, node_run_id, created_at FROM execution_signals

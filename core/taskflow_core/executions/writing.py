@@ -66,7 +66,8 @@ FROM jsonb_populate_recordset(NULL::execution_scopes, $1::text::jsonb)
 MOVE_SCOPES = """
 UPDATE execution_scopes s SET status = new.status, result = new.result
 FROM jsonb_populate_recordset(NULL::execution_scopes, $1::text::jsonb) AS new
-WHERE s.execution_id = ANY($2::uuid[]) AND s.execution_id = new.execution_id AND s.path = new.path
+WHERE s.execution_id = ANY($2::uuid[]) AND s.path = ANY($3::text[])
+  AND s.execution_id = new.execution_id AND s.path = new.path
 RETURNING s.path
 """
 
@@ -103,11 +104,11 @@ RETURNING s.id
 FORGET = """
 WITH runs AS (
   DELETE FROM node_runs n USING unnest($1::uuid[], $2::text[]) AS gone (execution_id, path)
-  WHERE n.execution_id = gone.execution_id
+  WHERE n.execution_id = ANY($1::uuid[]) AND n.execution_id = gone.execution_id
     AND (starts_with(n.scope, gone.path || '.') OR starts_with(n.scope, gone.path || '['))
 )
 DELETE FROM execution_scopes s USING unnest($1::uuid[], $2::text[]) AS gone (execution_id, path)
-WHERE s.execution_id = gone.execution_id
+WHERE s.execution_id = ANY($1::uuid[]) AND s.execution_id = gone.execution_id
   AND (starts_with(s.path, gone.path || '.') OR starts_with(s.path, gone.path || '['))
 """
 
@@ -192,7 +193,8 @@ async def _write_scopes(connection: Connection, plans: Mapping[UUID, Plan]) -> N
         await connection.execute(INSERT_SCOPES, _json(new))
     if changed:
         executions = list({row["execution_id"] for row in changed})
-        moved = await connection.fetch(MOVE_SCOPES, _json(changed), executions)
+        paths = [row["path"] for row in changed]
+        moved = await connection.fetch(MOVE_SCOPES, _json(changed), executions, paths)
         _expect(len(changed), len(moved), "graphs")
 
 
