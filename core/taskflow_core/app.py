@@ -59,7 +59,6 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
-    sandbox: Sandbox
     expressions: Expressions
     workflows: Workflows
 
@@ -72,16 +71,17 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
     """
     async with open_database(settings, f"taskflow {process}") as database:
         client = open_redis(settings)
+        sandbox = Sandbox()
         try:
-            app = _assemble(settings, database, Queue(client))
+            app = _assemble(settings, database, Queue(client), sandbox)
             yield app
             await app.creation.drain()
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
             await app.announcer.drain()
-            await app.sandbox.close()
         finally:
+            await sandbox.close()
             await client.aclose(close_connection_pool=True)
 
 
@@ -96,7 +96,7 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
+def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: Sandbox) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
@@ -105,7 +105,6 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
     held = HeldTasks(database, announcer)
     settlement = TaskSettlement(database, announcer, held)
     store = open_result_store(settings)
-    sandbox = Sandbox()
     return App(
         settings=settings,
         database=database,
@@ -161,7 +160,6 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
                 tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
             ),
         ),
-        sandbox=sandbox,
         expressions=Expressions(sandbox),
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )
