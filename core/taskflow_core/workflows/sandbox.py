@@ -69,7 +69,8 @@ class Sandbox:
         if self._child is None or self._child.returncode is not None:
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "taskflow_core.workflows.sandbox_child"),
+                # -P: whatever lies in the current folder is not imported.
+                *("-P", "-m", "taskflow_core.workflows.sandbox_child"),
                 *(str(self._cpu_seconds), str(self._memory_bytes)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
