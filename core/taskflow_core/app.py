@@ -68,7 +68,6 @@ class App:
     watch: TaskWatch
     sweep: Sweep
     retention: Retention
-    sandbox: Sandbox
     expressions: Expressions
     workflows: Workflows
     executions: Executions
@@ -82,8 +81,9 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
     """
     async with open_database(settings, f"taskflow {process}") as database:
         client = open_redis(settings)
+        sandbox = Sandbox()
         try:
-            app = _assemble(settings, database, Queue(client))
+            app = _assemble(settings, database, Queue(client), sandbox)
             yield app
             await app.creation.drain()
             await app.executions.start.drain()
@@ -91,8 +91,8 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.settlement.drain()
             await app.held.drain()
             await app.announcer.drain()
-            await app.sandbox.close()
         finally:
+            await sandbox.close()
             await client.aclose(close_connection_pool=True)
 
 
@@ -107,12 +107,11 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
+def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: Sandbox) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     page_tokens = PageTokens.of(settings)
     dead_letters = DeadLetterReader(database, page_tokens)
-    sandbox = Sandbox()
     expressions = Expressions(sandbox)
     advancement = Advancement(
         announcer,
@@ -181,7 +180,6 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
             ),
         ),
         executions=_executions(settings, database, announcer, feed, page_tokens, advancement),
-        sandbox=sandbox,
         expressions=expressions,
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )

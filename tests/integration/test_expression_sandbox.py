@@ -112,3 +112,15 @@ async def test_a_child_that_was_killed_is_replaced(expressions: Expressions):
     [child] = set(psutil.Process().children()) - before
     os.kill(child.pid, signal.SIGKILL)
     assert await expressions.value("input.list.map(x, x)", SCOPE) == [1, 2, 3]
+
+
+async def test_a_child_that_is_frozen_is_replaced():
+    sandbox = Sandbox(patience=3)
+    expressions = Expressions(sandbox)
+    before = set(psutil.Process().children())
+    await expressions.value("input.list.map(x, x)", SCOPE)
+    [child] = set(psutil.Process().children()) - before
+    os.kill(child.pid, signal.SIGSTOP)
+    assert await expressions.value("input.list.map(x, x)", SCOPE) == [1, 2, 3]
+    assert not psutil.pid_exists(child.pid)
+    await sandbox.close()

@@ -83,6 +83,28 @@ async def test_an_update_makes_a_version_and_leaves_the_old_one_as_it_was(app: A
     assert [row["version"] for row in rest.rows] == [1]
 
 
+async def test_true_is_not_one_and_one_is_not_one_point_zero(app: App, tenant: str):
+    def with_payload(value: Any) -> dict[str, Any]:
+        return {"nodes": [task_node("x", payload={"value": value})]}
+
+    created = await app.workflows.create(NewWorkflow(tenant, {"name": "a"} | with_payload(True)))
+    for version, value in ((2, 1), (3, 1.0), (4, False)):
+        updated = await app.workflows.update(tenant, created["id"], with_payload(value))
+        assert updated["version"] == version
+        stored = updated["graph"]["nodes"][0]["task"]["payload"]["value"]
+        assert (stored, type(stored)) == (value, type(value))
+        again = await app.workflows.update(tenant, created["id"], with_payload(value))
+        assert again["version"] == version
+
+
+async def test_a_repeated_create_answers_though_the_definition_would_be_refused_by_now(app: App, tenant: str):
+    inner = await app.workflows.create(NewWorkflow(tenant, chain("inner", "x")))
+    outer = NewWorkflow(tenant, calling("outer", workflow_name="inner"), "r1")
+    created = await app.workflows.create(outer)
+    await app.workflows.delete(tenant, inner["id"])
+    assert (await app.workflows.create(outer))["id"] == created["id"]
+
+
 async def test_of_updates_at_once_each_makes_a_version_of_its_own(app: App, tenant: str):
     created = await app.workflows.create(NewWorkflow(tenant, chain("a", "x")))
     rows = await asyncio.gather(

@@ -1,9 +1,12 @@
 """Expressions: what they read, what they give, and what is wrong with them."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from taskflow_core.workflows.evaluation import Expressions
 from taskflow_core.workflows.expression_syntax import ExpressionError
@@ -127,3 +130,61 @@ async def test_conditions_lists_and_times_must_be_what_they_are_needed_for():
     assert until == datetime(2026, 1, 31, 8, tzinfo=UTC)
     with pytest.raises(ExpressionError, match="gives a text, not a timestamp"):
         await expressions.time("'1h'", SCOPE)
+
+
+@dataclass(frozen=True)
+class Text:
+    """An expression, with what it reads and whether it repeats anything, known from how it was made."""
+
+    source: str
+    reads: frozenset[str] = frozenset()
+    repeats: bool = False
+
+
+def joined(pattern: str, *parts: Text, repeats: bool = False) -> Text:
+    return Text(
+        pattern.format(*(part.source for part in parts)),
+        frozenset().union(*(part.reads for part in parts)),
+        repeats or any(part.repeats for part in parts),
+    )
+
+
+LEAVES = st.sampled_from(
+    [
+        *(Text(source) for source in ("1", "2.5", "'a.b(c)'", '"input.x"', "r'\\'", "b'x'", "true", "null")),
+        *(Text(source) for source in ("'''it's \"nodes.a\"'''", "0x1F", "[]", "{}")),
+        Text("input", frozenset({"input"})),
+        Text("nodes . a // input.b.map(x, x)\n. result", frozenset({"nodes"})),
+        Text("nodes['a'].result[0]", frozenset({"nodes"})),
+        Text("execution.id", frozenset({"execution"})),
+        Text("item", frozenset({"item"})),
+    ]
+)
+# Names that macros bind, one of which hides a variable.
+NAMES = st.sampled_from(["x", "row", "input"])
+
+
+def wider(inner: st.SearchStrategy[Text]) -> st.SearchStrategy[Text]:
+    def repeated(macro: str, name: str, target: Text, body: Text) -> Text:
+        free = Text(body.source, body.reads - {name})
+        return joined("({0})." + f"{macro}({name}, " + "{1})", target, free, repeats=True)
+
+    return st.one_of(
+        st.builds(lambda a, b: joined("({0} + {1})", a, b), inner, inner),
+        st.builds(lambda a, b, c: joined("({0} ? {1} : {2})", a, b, c), inner, inner, inner),
+        st.builds(lambda a: joined("size({0})", a), inner),
+        st.builds(lambda a: joined("({0}).contains('x')", a), inner),
+        st.builds(lambda a: joined("[{0}][0]", a), inner),
+        st.builds(lambda a, b: joined("{{'k': {0}, 'l': {1}}}.k", a, b), inner, inner),
+        st.builds(
+            repeated, st.sampled_from(["map", "filter", "all", "exists", "exists_one"]), NAMES, inner, inner
+        ),
+    )
+
+
+@given(st.recursive(LEAVES, wider, max_leaves=12))
+@settings(max_examples=300, deadline=None)
+def test_what_an_expression_reads_and_repeats_is_found_whatever_its_shape(text: Text):
+    assume(len(text.source) <= 2000)
+    found = compile_expression(text.source)
+    assert (found.variables, found.syntax.needs_bounds) == (text.reads, text.repeats)

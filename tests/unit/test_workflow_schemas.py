@@ -40,6 +40,7 @@ def test_every_violation_is_told_with_its_place():
         ),
         ({"additionalProperties": {"type": "integer"}}, {"a": 1}, {"a": "x"}),
         ({"prefixItems": [{"type": "string"}], "items": False}, ["x"], ["x", 1]),
+        ({"uniqueItems": True}, [1, "1", {"a": 1}, {"a": 2}], [{"a": 1, "b": 2}, {"b": 2.0, "a": 1}]),
         ({"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"c": 1}, {"a": 1}),
     ],
 )
@@ -54,6 +55,43 @@ def test_a_pattern_that_makes_others_hang_takes_no_time():
     start = time.process_time()
     assert len(violations(schema, "a" * 50_000 + "b")) == 1
     assert time.process_time() - start < 2
+
+
+def doubling() -> dict[str, Any]:
+    """Each part is looked at twice as often as the one before."""
+    parts = {f"p{n}": {"anyOf": [{"$ref": f"#/$defs/p{n + 1}"}] * 2} for n in range(30)}
+    return {"$ref": "#/$defs/p0", "$defs": {**parts, "p30": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (doubling(), 1),
+        ({"items": {"allOf": [{"type": "integer"}] * 1000}}, list(range(100_000))),
+        ({"uniqueItems": True}, [{} for _ in range(300_000)]),
+        ({"items": {"enum": [f"x{n}" for n in range(5000)]}}, ["y"] * 100_000),
+    ],
+)
+def test_a_check_that_would_take_for_ever_is_ended(schema: dict[str, Any], value: Any):
+    assert schema_violations(schema) == []
+    start = time.process_time()
+    assert len(violations(schema, value)) in {1, 20}
+    assert time.process_time() - start < 20
+
+
+def test_ten_thousand_rows_are_checked():
+    row = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": {"type": "integer"}, "t": {"type": "string"}},
+    }
+    rows = [{"id": number, "t": "x" * 20, "n": 1.5} for number in range(10_000)]
+    assert violations({"items": row}, rows) == []
+
+
+def test_a_schema_is_of_limited_size():
+    [violation] = schema_violations({"description": "x" * 70_000})
+    assert "at most 65536" in violation.description
 
 
 def test_a_schema_that_leads_to_itself_ends():

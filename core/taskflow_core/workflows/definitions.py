@@ -1,14 +1,13 @@
 """Definitions of workflows: saved in versions that are never changed, read, listed and deleted."""
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, select, type_coerce
-from sqlalchemy.dialects.postgresql import JSONB, array
 
 from taskflow_core.db import CONNECTION_ERRORS, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, EtagMismatch, NotFound, Unavailable
@@ -17,10 +16,22 @@ from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.ids import new_id
 from taskflow_core.models import Workflow, WorkflowVersion
 from taskflow_core.paging import PageTokens, parse_order
-from taskflow_core.payloads import canonical_json
 from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.problems import Problem, refusal
+from taskflow_core.workflows.stored import (
+    ADD_VERSION,
+    DELETE,
+    FIND_HOLDERS,
+    GET,
+    INSERT,
+    columns_of,
+    definition_of,
+    etag_of,
+    merged,
+    select_versions,
+    unstored_row,
+)
 
 Result = TypeVar("Result")
 
@@ -28,49 +39,6 @@ Result = TypeVar("Result")
 PATIENCE = 5.0
 # Changes by others that an update gives way to before it gives up.
 TRIES = 10
-
-# What a list leaves out.
-LARGE_FIELDS = ("nodes", "edges", "input_schema", "output_schema", "output_expression")
-GRAPH_FIELDS = (*LARGE_FIELDS, "priority", "queue", "execution_timeout")
-FIELDS = ("name", "description", "tags", *GRAPH_FIELDS)
-
-INSERT = """
-WITH created AS (
-  INSERT INTO workflows (id, tenant_id, name, version, request_id, request_digest)
-  VALUES ($1, $2, $3, 1, $4, $5) ON CONFLICT DO NOTHING RETURNING id, created_at
-)
-INSERT INTO workflow_versions (workflow_id, version, name, description, tags, graph)
-SELECT id, 1, $3, $6, $7::text[], $8 FROM created RETURNING workflow_id
-"""
-
-# Guarded: whoever made a version meanwhile goes first.
-ADD_VERSION = """
-WITH moved AS (
-  UPDATE workflows SET version = version + 1, name = $4, updated_at = now()
-  WHERE id = $1 AND tenant_id = $2 AND version = $3 AND deleted_at IS NULL RETURNING id, version, updated_at
-)
-INSERT INTO workflow_versions (workflow_id, version, name, description, tags, graph, created_at)
-SELECT id, version, $4, $5, $6::text[], $7, updated_at FROM moved RETURNING workflow_id
-"""
-
-DELETE = """
-UPDATE workflows SET deleted_at = now()
-WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL AND ($3 = 0 OR version = $3) RETURNING id
-"""
-
-COLUMNS = """
-  w.id, w.tenant_id, v.version, v.name, v.description, v.tags, v.graph, w.created_at, v.created_at AS updated_at,
-  w.version AS latest_version, w.deleted_at, w.request_id, w.request_digest
-"""
-GET = f"""
-SELECT {COLUMNS} FROM workflows w JOIN workflow_versions v
-  ON v.workflow_id = w.id AND v.version = CASE $3::int WHEN 0 THEN w.version ELSE $3 END
-WHERE w.id = $1 AND w.tenant_id = $2
-"""  # noqa: S608 - the columns are our own
-FIND_HOLDERS = f"""
-SELECT {COLUMNS} FROM workflows w JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version
-WHERE w.id = $1 OR (w.tenant_id = $2 AND (w.request_id = $3 OR (w.name = $4 AND w.deleted_at IS NULL)))
-"""  # noqa: S608
 
 FILTER_FIELDS = {
     "id": FilterField(Workflow.id, UUID_KIND),
@@ -106,7 +74,7 @@ class NewWorkflow:
 
     def digest(self) -> str:
         """Tells a repeated request from another one under the same request id."""
-        return hashlib.sha256(canonical_json(_sorted(self.definition)).encode()).hexdigest()
+        return hashlib.sha256(_text(self.definition).encode()).hexdigest()
 
 
 class Workflows:
@@ -129,6 +97,8 @@ class Workflows:
         `validate_only` stores nothing; the row has no id and no times then. Raises InvalidArgument with all that is
         wrong, AlreadyExists (ALREADY_EXISTS, REQUEST_ID_REUSED), Unavailable.
         """
+        if not validate_only and (earlier := await self._earlier(new)) is not None:
+            return _repeated(earlier, new)
         if found := await self._checks.problems(new.tenant_id, new.definition):
             raise refusal(found, "workflow")
         workflow_id = new_id()
@@ -151,7 +121,7 @@ class Workflows:
         Raises InvalidArgument (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
         """
         order = parse_order(order_by, ORDER_FIELDS, default="create_time desc")
-        query = _versions(full=full).where(
+        query = select_versions(full=full).where(
             WorkflowVersion.version == Workflow.version,
             Workflow.tenant_id == tenant_id,
             Workflow.deleted_at.is_(None),
@@ -168,7 +138,7 @@ class Workflows:
         """The versions of a workflow, newest first. Raises NotFound, InvalidArgument (INVALID_PAGE_TOKEN)."""
         await self.get(tenant_id, workflow_id)
         order = parse_order("", {"version": WorkflowVersion.version}, "version desc", tie_breaker="version")
-        query = _versions(full=full).where(Workflow.id == workflow_id)
+        query = select_versions(full=full).where(Workflow.id == workflow_id)
         arguments = {"list": "workflow versions", "workflow": str(workflow_id)}
         return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
@@ -190,18 +160,19 @@ class Workflows:
 
         async def once() -> Row | None:
             current = await self.get(tenant_id, workflow_id)
-            definition = _merged(_definition(current), changes)
-            if current["version"] in made and definition == _definition(current):
+            definition = merged(definition_of(current), changes)
+            is_same = _text(definition) == _text(definition_of(current))
+            if current["version"] in made and is_same:
                 return current  # our own, after a commit whose answer was lost
             if etag and etag != etag_of(current):
                 raise EtagMismatch("workflow", str(workflow_id), etag, etag_of(current))
-            if definition == _definition(current):
+            if is_same:
                 return current
             if found := await self._checks.problems(tenant_id, definition, workflow_id):
                 raise refusal(found, "workflow")
             if validate_only:
                 await self._refuse_taken_name(tenant_id, definition["name"], workflow_id)
-                return _row(current, definition)
+                return unstored_row(current, definition)
             made.add(current["version"] + 1)
             return await self._add_version(tenant_id, current, definition)
 
@@ -220,8 +191,7 @@ class Workflows:
         async def once() -> None:
             nonlocal tries
             tries += 1
-            version = int(etag) if etag.isdecimal() and len(etag) < 10 else -1 if etag else 0
-            if await self._database.pool.fetchval(DELETE, workflow_id, tenant_id, version) is not None:
+            if await self._database.pool.fetchval(DELETE, workflow_id, tenant_id, etag) is not None:
                 return
             row = await self._database.pool.fetchrow(GET, workflow_id, tenant_id, 0)
             if row is not None and row["deleted_at"] is None:
@@ -232,10 +202,17 @@ class Workflows:
 
         await _until_stored(once)
 
+    async def _earlier(self, new: NewWorkflow) -> Row | None:
+        """The workflow of an earlier call with the same request id. It may be one that would be refused now."""
+        if new.request_id is None:
+            return None
+        holders = await self._database.pool.fetch(FIND_HOLDERS, None, new.tenant_id, new.request_id, None)
+        return next(iter(holders), None)
+
     async def _preview(self, new: NewWorkflow) -> Row:
         await self._refuse_taken_name(new.tenant_id, new.definition["name"], None)
         blank = dict.fromkeys(("id", "created_at", "updated_at"))
-        return _row(blank | {"tenant_id": new.tenant_id, "version": 0}, new.definition)
+        return unstored_row(blank | {"tenant_id": new.tenant_id, "version": 0}, new.definition)
 
     async def _refuse_taken_name(self, tenant_id: str, name: str, workflow_id: UUID | None) -> None:
         holders = await self._database.pool.fetch(FIND_HOLDERS, workflow_id, tenant_id, None, name)
@@ -251,7 +228,7 @@ class Workflows:
             definition["name"],
             new.request_id,
             None if new.request_id is None else new.digest(),
-            *_columns(definition),
+            *columns_of(definition),
         )
         holders = await self._database.pool.fetch(
             FIND_HOLDERS, workflow_id, new.tenant_id, new.request_id, definition["name"]
@@ -269,7 +246,7 @@ class Workflows:
         name, following = definition["name"], current["version"] + 1
         try:
             added = await self._database.pool.fetchval(
-                ADD_VERSION, current["id"], tenant_id, current["version"], name, *_columns(definition)
+                ADD_VERSION, current["id"], tenant_id, current["version"], name, *columns_of(definition)
             )
         except asyncpg.UniqueViolationError:
             raise _taken(name) from None
@@ -277,56 +254,6 @@ class Workflows:
             return None
         row: Row | None = await self._database.pool.fetchrow(GET, current["id"], tenant_id, following)
         return row
-
-
-def etag_of(workflow: Row) -> str:
-    """Another one for every version."""
-    return str(workflow["version"])
-
-
-def _definition(row: Row) -> dict[str, Any]:
-    """The FIELDS of a version that are set, as over REST."""
-    described = {name: row[name] for name in ("name", "description", "tags") if row[name]}
-    return {**described, **row["graph"]}
-
-
-def _merged(definition: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**definition, **changes}.items() if value is not None}
-
-
-def _columns(definition: Mapping[str, Any]) -> tuple[str, list[str], dict[str, Any]]:
-    graph = {name: definition[name] for name in GRAPH_FIELDS if name in definition}
-    return definition.get("description", ""), definition.get("tags", []), graph
-
-
-def _row(current: Row | Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a version that is not stored."""
-    description, tags, graph = _columns(definition)
-    return {
-        **{name: current[name] for name in ("id", "tenant_id", "created_at", "updated_at")},
-        "version": current["version"] + 1,
-        "name": definition["name"],
-        "description": description,
-        "tags": tags,
-        "graph": graph,
-    }
-
-
-def _versions(*, full: bool) -> Select[Any]:
-    graph: ColumnElement[Any] = WorkflowVersion.__table__.c.graph
-    if not full:
-        graph = graph.op("-")(cast(array(LARGE_FIELDS), ARRAY(Text)))
-    return select(
-        Workflow.id,
-        Workflow.tenant_id,
-        WorkflowVersion.version,
-        WorkflowVersion.name,
-        WorkflowVersion.description,
-        WorkflowVersion.tags,
-        type_coerce(graph, JSONB).label("graph"),
-        Workflow.created_at,
-        WorkflowVersion.created_at.label("updated_at"),
-    ).join(WorkflowVersion, WorkflowVersion.workflow_id == Workflow.id)
 
 
 def _repeated(holder: Row, new: NewWorkflow) -> Row:
@@ -349,14 +276,9 @@ def _not_found(workflow_id: UUID) -> NotFound:
     return NotFound("workflow", str(workflow_id))
 
 
-def _sorted(value: Any) -> Any:
-    """The same JSON with its keys in order."""
-    match value:
-        case dict():
-            return {key: _sorted(value[key]) for key in sorted(value)}
-        case list():
-            return [_sorted(element) for element in value]
-    return value
+def _text(definition: Mapping[str, Any]) -> str:
+    """What is the same for the same definition. In Python, true would be 1, and 1 be 1.0."""
+    return json.dumps(definition, sort_keys=True)
 
 
 async def _until_stored(work: Callable[[], Awaitable[Result]]) -> Result:

@@ -23,6 +23,8 @@ from taskflow_core.workflows.expressions import Expression
 log = structlog.get_logger()
 
 CPU_SECONDS = 1.0
+# On the clock, for a child that is frozen or gets no processor.
+PATIENCE = 10.0
 MEMORY_BYTES = 1024 * 1024 * 1024
 # A frame is the length of its JSON in so many bytes, and the JSON.
 LENGTH_BYTES = 4
@@ -33,7 +35,14 @@ TIME, DURATION = "\0time", "\0duration"
 class Sandbox:
     """One child, started when it is needed, for one evaluation at a time."""
 
-    def __init__(self, *, cpu_seconds: float = CPU_SECONDS, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        cpu_seconds: float = CPU_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._patience = patience
         self._cpu_seconds = cpu_seconds
         self._memory_bytes = memory_bytes
         self._child: asyncio.subprocess.Process | None = None
@@ -60,7 +69,8 @@ class Sandbox:
         if self._child is None or self._child.returncode is not None:
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "taskflow_core.workflows.sandbox_child"),
+                # -P: whatever lies in the current folder is not imported.
+                *("-P", "-m", "taskflow_core.workflows.sandbox_child"),
                 *(str(self._cpu_seconds), str(self._memory_bytes)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -72,7 +82,12 @@ class Sandbox:
         """The answer; None if the child was ended from outside."""
         child = await self._ready()
         try:
-            return await _ask(child, request)
+            async with asyncio.timeout(self._patience):
+                return await _ask(child, request)
+        except TimeoutError:
+            log.warning("an expression's process did not answer", seconds=self._patience)
+            await self._end(child)
+            return None
         except (asyncio.IncompleteReadError, ConnectionError):
             code = await child.wait()
             self._child = None

@@ -3,6 +3,7 @@
 import resource
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 from cel.stdlib import STDLIB_FUNCTIONS
@@ -18,7 +19,8 @@ def main(cpu_seconds: float, memory_bytes: int) -> None:
     """Serve the parent until it closes the pipe, or until an evaluation takes too much."""
     # Ctrl-C reaches the whole group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    with suppress(ValueError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while length := requests.read(LENGTH_BYTES):

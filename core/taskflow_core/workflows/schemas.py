@@ -1,11 +1,14 @@
 """JSON Schema (2020-12) of inputs and outputs: whether a schema is one, and whether a value fits it.
 
-Nothing is fetched: a schema may refer to its own parts only. Patterns are those of CEL, whose matching takes linear
-time; what Python's have beyond them, such as look-ahead, is refused.
+Nothing is fetched: a schema may refer to its own parts only. And nothing takes for ever: patterns are those of CEL,
+whose matching takes linear time (what Python's have beyond them, such as look-ahead, is refused), and a check ends
+after so many steps.
 """
 
 import functools
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +19,16 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from taskflow_core.payloads import canonical_json
+
 DIALECTS = ("https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#")
 # More of them help nobody.
 MAX_VIOLATIONS = 20
+MAX_SCHEMA_BYTES = 64 * 1024
+# Of one check: about a second. A row of a large input takes ten to twenty.
+MAX_STEPS = 400_000
+
+_steps_left: ContextVar[list[int]] = ContextVar("steps_left")
 
 _MATCHES = cel.compile("text.matches(pattern)")
 
@@ -33,6 +43,9 @@ class Violation:
 
 def schema_violations(schema: dict[str, Any]) -> list[Violation]:
     """What keeps a schema from being one that we can use."""
+    size = len(canonical_json(schema).encode())
+    if size > MAX_SCHEMA_BYTES:
+        return [Violation("", f"{size} bytes; at most {MAX_SCHEMA_BYTES} are allowed")]
     found = [
         Violation(_path(error), error.message)
         for error in _first(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema))
@@ -43,10 +56,13 @@ def schema_violations(schema: dict[str, Any]) -> list[Violation]:
 def violations(schema: dict[str, Any], value: Any) -> list[Violation]:
     """Where a value does not fit a schema that has been checked; the first MAX_VIOLATIONS."""
     validator = _Validator(schema, registry=Registry())
+    _steps_left.set([MAX_STEPS])
     try:
         return [Violation(_path(error), error.message) for error in _first(validator.iter_errors(value))]
     except RecursionError:
         return [Violation("", "the schema or the value is nested too deeply")]
+    except _TooManySteps:
+        return [Violation("", f"more than {MAX_STEPS} steps to check it; simplify the schema")]
 
 
 def _first(errors: Iterator[ValidationError]) -> list[ValidationError]:
@@ -140,11 +156,66 @@ def _additional_properties(
             yield from validator.descend(member, additional, path=name)
 
 
+def _unique_items(
+    validator: Any, unique: bool, instance: Any, _schema: dict[str, Any]
+) -> Iterator[ValidationError]:
+    if not unique or not validator.is_type(instance, "array"):
+        return
+    texts = {json.dumps(_with_whole_numbers(element), sort_keys=True) for element in instance}
+    if len(texts) < len(instance):
+        yield ValidationError("has elements that are the same")
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The same JSON, with 1 for 1.0, which JSON Schema takes for equal."""
+    match value:
+        case dict():
+            return {name: _with_whole_numbers(member) for name, member in value.items()}
+        case list():
+            return [_with_whole_numbers(element) for element in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
+
+
+class _TooManySteps(Exception):
+    """A check has used up its steps."""
+
+
+Keyword = Callable[[Any, Any, Any, dict[str, Any]], Iterator[ValidationError] | None]
+
+
+def _counted(keyword: Keyword, cost: int) -> Keyword:
+    """The check of a keyword, which uses up steps: one for each thing that it has to look at, times its cost."""
+
+    def check(
+        validator: Any, value: Any, instance: Any, schema: dict[str, Any]
+    ) -> Iterator[ValidationError] | None:
+        left = _steps_left.get()
+        left[0] -= cost * (1 + _length(value) + _length(instance))
+        if left[0] < 0:
+            raise _TooManySteps
+        return keyword(validator, value, instance, schema)
+
+    return check
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value) // 100
+    return len(value) if isinstance(value, dict | list) else 0
+
+
+# Of those that take longer than others.
+_COSTS = {"$ref": 20, "$dynamicRef": 20, "uniqueItems": 5}
+_KEYWORDS: dict[str, Keyword] = {
+    **Draft202012Validator.VALIDATORS,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+    "uniqueItems": _unique_items,
+}
 _Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
-    },
+    {name: _counted(keyword, _COSTS.get(name, 1)) for name, keyword in _KEYWORDS.items()},
 )

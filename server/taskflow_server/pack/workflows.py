@@ -6,9 +6,9 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
 from taskflow_core.tasks.rows import Row
-from taskflow_core.workflows.definitions import etag_of
 from taskflow_core.workflows.drawing import Drawing
 from taskflow_core.workflows.problems import Problem
+from taskflow_core.workflows.stored import etag_of
 from taskflow_proto.v1 import workflow_pb2
 from taskflow_server.pack.values import id_text, timestamp
 

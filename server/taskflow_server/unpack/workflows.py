@@ -12,9 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.payloads import exact_numbers
-from taskflow_core.workflows.definitions import FIELDS, NewWorkflow
+from taskflow_core.workflows.definitions import NewWorkflow
 from taskflow_core.workflows.drawing import DrawingFormat
 from taskflow_core.workflows.problems import Problem, in_order, refusal
+from taskflow_core.workflows.stored import FIELDS
 from taskflow_proto.v1 import workflow_pb2, workflow_service_pb2
 from taskflow_server.auth import Principal
 from taskflow_server.masks import fields_to_change
