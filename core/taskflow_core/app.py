@@ -12,6 +12,15 @@ from taskflow_core.dead_letters.discard import DeadLetterDiscard
 from taskflow_core.dead_letters.read import DeadLetterReader
 from taskflow_core.dead_letters.replay import DeadLetterReplay
 from taskflow_core.events import EventFeed
+from taskflow_core.executions.advance import Advancement
+from taskflow_core.executions.assembly import Executions
+from taskflow_core.executions.plan import Limits
+from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.rerun import ExecutionRerun
+from taskflow_core.executions.retention import ExecutionRetention
+from taskflow_core.executions.start import ExecutionStart
+from taskflow_core.executions.steer import ExecutionSteering
+from taskflow_core.executions.watch import ExecutionWatch
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
@@ -35,6 +44,10 @@ from taskflow_core.tasks.sweep import Sweep, SweepLimits
 from taskflow_core.tasks.watch import TaskWatch
 from taskflow_core.tasks.watch_all import TenantWatch
 from taskflow_core.webhooks.assemble import WebhookParts, assemble_webhooks
+from taskflow_core.workflows.checks import WorkflowChecks
+from taskflow_core.workflows.definitions import Workflows
+from taskflow_core.workflows.evaluation import Expressions
+from taskflow_core.workflows.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ class App:
     retention: Retention
     stats: Statistics
     webhooks: WebhookParts
+    expressions: Expressions
+    workflows: Workflows
+    executions: Executions
 
 
 @asynccontextmanager
@@ -75,10 +91,12 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
     """
     async with open_database(settings, f"taskflow {process}") as database:
         client = open_redis(settings)
+        sandbox = Sandbox()
         try:
-            app = _assemble(settings, database, Queue(client))
+            app = _assemble(settings, database, Queue(client), sandbox)
             yield app
             await app.creation.drain()
+            await app.executions.start.drain()
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
@@ -86,6 +104,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.webhooks.settlement.drain()
             await app.announcer.drain()
         finally:
+            await sandbox.close()
             await client.aclose(close_connection_pool=True)
 
 
@@ -100,16 +119,24 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
+def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: Sandbox) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     event_log = Log(database)
     page_tokens = PageTokens.of(settings)
     reader = TaskReader(database, page_tokens)
     dead_letters = DeadLetterReader(database, page_tokens)
-    cancellation = TaskCancellation(database, queue, announcer)
+    expressions = Expressions(sandbox)
+    advancement = Advancement(
+        announcer,
+        queue,
+        expressions,
+        Limits(payload_bytes=settings.max_payload_bytes, result_bytes=settings.max_result_bytes),
+        random.Random(),  # noqa: S311 - jitter
+    )
+    cancellation = TaskCancellation(database, queue, announcer, advancement)
     held = HeldTasks(database, announcer)
-    settlement = TaskSettlement(database, announcer, held)
+    settlement = TaskSettlement(database, announcer, held, advancement)
     store = open_result_store(settings)
     stats = Statistics(
         database,
@@ -187,4 +214,33 @@ def _assemble(settings: Settings, database: Database, queue: Queue) -> App:
         ),
         stats=stats,
         webhooks=assemble_webhooks(settings, database, queue, page_tokens),
+        executions=_executions(settings, database, announcer, feed, page_tokens, advancement),
+        expressions=expressions,
+        workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
+    )
+
+
+def _executions(
+    settings: Settings,
+    database: Database,
+    announcer: Announcer,
+    feed: EventFeed,
+    page_tokens: PageTokens,
+    advancement: Advancement,
+) -> Executions:
+    reader = ExecutionReader(database, page_tokens)
+    return Executions(
+        advancement=advancement,
+        retention=ExecutionRetention(database, announcer, settings.retention_seconds),
+        start=ExecutionStart(database, advancement),
+        steering=ExecutionSteering(database, advancement, reader),
+        rerun=ExecutionRerun(database, advancement, reader),
+        reader=reader,
+        watch=ExecutionWatch(
+            reader,
+            feed,
+            page_tokens,
+            keep_alive=settings.keep_alive_interval,
+            max_duration=settings.max_watch_duration,
+        ),
     )

@@ -91,6 +91,20 @@ class WrongStatus(TaskFlowError):
         )
 
 
+class PartOfExecution(TaskFlowError):
+    """The task of a node goes with its execution."""
+
+    reason = "WRONG_STATUS"
+
+    def __init__(self, task_id: str, execution_id: str) -> None:
+        super().__init__(
+            f"task {task_id!r} is part of execution {execution_id!r}; retry the execution instead",
+            kind="task",
+            id=task_id,
+            execution_id=execution_id,
+        )
+
+
 class EtagMismatch(TaskFlowError):
     """Somebody else changed it since the caller read it."""
 

@@ -24,18 +24,22 @@ log = structlog.get_logger()
 READ_LIMIT = 200
 READ = """
 SELECT wanted.place, e.*
-FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS wanted (task_id, after, place)
+FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS wanted (id, after, place)
 LEFT JOIN LATERAL (
-  SELECT * FROM task_events e WHERE e.task_id = wanted.task_id AND e.sequence > wanted.after
+  SELECT * FROM {events} e WHERE e.{key} = wanted.id AND e.sequence > wanted.after
   ORDER BY e.sequence LIMIT $3
 ) AS e ON true
-WHERE e.sequence IS NOT NULL OR (SELECT t.id FROM tasks t WHERE t.id = wanted.task_id) IS NULL
+WHERE e.sequence IS NOT NULL OR (SELECT t.id FROM {things} t WHERE t.id = wanted.id) IS NULL
 ORDER BY wanted.place, e.sequence
 """
+READ_OF_TASKS = READ.format(events="task_events", key="task_id", things="tasks")
+READ_OF_EXECUTIONS = READ.format(events="execution_events", key="execution_id", things="workflow_executions")
+
+Log = Shared[tuple[UUID, int], Sequence[Row] | None]
 
 
 class EventFeed:
-    """Follows the logs of tasks. Run `listen()` in the background."""
+    """Follows the logs of tasks and of executions. Run `listen()` in the background."""
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
@@ -44,20 +48,33 @@ class EventFeed:
         self._listening = False
         self.draining = False
         self._everything: set[asyncio.Event] = set()
-        self._log: Shared[tuple[UUID, int], Sequence[Row] | None] = Shared(self._read)
+        self._log: Log = Shared(lambda batch: self._read(READ_OF_TASKS, batch))
+        self._log_of_executions: Log = Shared(lambda batch: self._read(READ_OF_EXECUTIONS, batch))
 
-    async def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
-        """Events with numbers above `after`, in order, as they are written; it ends if the task is deleted.
+    def follow(self, task_id: UUID, after: int, quiet: float) -> AsyncGenerator[Sequence[Row], None]:
+        """The events of a task, as `_follow` has them."""
+        return self._follow(self._log, task_id, after, quiet)
+
+    def follow_execution(
+        self, execution_id: UUID, after: int, quiet: float
+    ) -> AsyncGenerator[Sequence[Row], None]:
+        """The events of an execution, as `_follow` has them."""
+        return self._follow(self._log_of_executions, execution_id, after, quiet)
+
+    async def _follow(
+        self, log: Log, thing_id: UUID, after: int, quiet: float
+    ) -> AsyncGenerator[Sequence[Row], None]:
+        """Events with numbers above `after`, in order, as they are written; it ends if their owner is deleted.
 
         All who follow a task from the same number get the same rows from one read.
 
         An empty list says that nothing came for `quiet` seconds, or that the process drains.
         """
         # The waiter is there before the log is read, so that no ring falls in between.
-        with self._watching(task_id) as rung:
+        with self._watching(thing_id) as rung:
             while True:
                 rung.clear()
-                rows = await self._log.get((task_id, after))
+                rows = await log.get((thing_id, after))
                 if rows is None:
                     return
                 if rows:
@@ -137,10 +154,10 @@ class EventFeed:
             if not self._watchers[task_id]:
                 del self._watchers[task_id]
 
-    async def _read(self, batch: Sequence[tuple[UUID, int]]) -> list[Sequence[Row] | None]:
+    async def _read(self, statement: str, batch: Sequence[tuple[UUID, int]]) -> list[Sequence[Row] | None]:
         rows = await until_answered(
             lambda: self._database.pool.fetch(
-                READ, [task_id for task_id, _ in batch], [after for _, after in batch], READ_LIMIT
+                statement, [thing_id for thing_id, _ in batch], [after for _, after in batch], READ_LIMIT
             ),
             "read events",
             give_up_after=30,

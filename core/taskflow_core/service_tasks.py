@@ -3,6 +3,10 @@
 PREFIX = "taskflow."
 
 REPLAY = f"{PREFIX}replay"
+# Of an execution: a DELAY, and whatever the engine does a little later in a transaction of its own. They do
+# nothing themselves; the execution advances when they end.
+DELAY = f"{PREFIX}delay"
+STEP = f"{PREFIX}step"
 
 
 def is_reserved(task_type: str) -> bool:

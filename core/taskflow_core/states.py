@@ -59,6 +59,110 @@ class QueueStatus(StrEnum):
     PAUSED = "PAUSED"
 
 
+class ExecutionStatus(StrEnum):
+    """Where an execution of a workflow is in its life."""
+
+    RUNNING = "RUNNING"
+    COMPENSATING = "COMPENSATING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+EXECUTION_FINAL = frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
+
+EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
+    # something is to be undone | ended
+    ExecutionStatus.RUNNING: frozenset({ExecutionStatus.COMPENSATING, *EXECUTION_FINAL}),
+    ExecutionStatus.COMPENSATING: frozenset({ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}),
+    ExecutionStatus.SUCCEEDED: frozenset(),
+    # RetryExecution
+    ExecutionStatus.FAILED: frozenset({ExecutionStatus.RUNNING}),
+    ExecutionStatus.CANCELLED: frozenset({ExecutionStatus.RUNNING}),
+}
+
+
+class NodeRunStatus(StrEnum):
+    """Where the run of a node is in its life."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    RETRYING = "RETRYING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    CANCELLED = "CANCELLED"
+    COMPENSATED = "COMPENSATED"
+
+
+NODE_RUN_OPEN = frozenset(
+    {NodeRunStatus.PENDING, NodeRunStatus.RUNNING, NodeRunStatus.WAITING, NodeRunStatus.RETRYING}
+)
+
+NODE_RUN_MOVES: dict[NodeRunStatus, frozenset[NodeRunStatus]] = {
+    # reached (a CONDITION is decided at once, an expression may fail) | no longer reachable | cancelled
+    NodeRunStatus.PENDING: frozenset(
+        {
+            *(NodeRunStatus.RUNNING, NodeRunStatus.WAITING, NodeRunStatus.SUCCEEDED, NodeRunStatus.FAILED),
+            *(NodeRunStatus.SKIPPED, NodeRunStatus.CANCELLED),
+        }
+    ),
+    # an attempt failed | its task, children or graphs ended
+    NodeRunStatus.RUNNING: frozenset(
+        {
+            *(NodeRunStatus.RETRYING, NodeRunStatus.SUCCEEDED, NodeRunStatus.FAILED),
+            NodeRunStatus.CANCELLED,
+        }
+    ),
+    # the time or the signal came | it did not come in time
+    NodeRunStatus.WAITING: frozenset(
+        {NodeRunStatus.SUCCEEDED, NodeRunStatus.FAILED, NodeRunStatus.CANCELLED}
+    ),
+    NodeRunStatus.RETRYING: frozenset(
+        {NodeRunStatus.RUNNING, NodeRunStatus.SUCCEEDED, NodeRunStatus.FAILED, NodeRunStatus.CANCELLED}
+    ),
+    # undone | RetryExecution runs what it follows again
+    NodeRunStatus.SUCCEEDED: frozenset({NodeRunStatus.COMPENSATED, NodeRunStatus.PENDING}),
+    # RetryExecution
+    NodeRunStatus.FAILED: frozenset({NodeRunStatus.PENDING}),
+    NodeRunStatus.SKIPPED: frozenset({NodeRunStatus.PENDING}),
+    NodeRunStatus.CANCELLED: frozenset({NodeRunStatus.PENDING}),
+    NodeRunStatus.COMPENSATED: frozenset({NodeRunStatus.PENDING}),
+}
+
+
+class ScopeStatus(StrEnum):
+    """Where a graph inside a PARALLEL node is in its life: one branch, or one item of a map."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class ExecutionEventKind(StrEnum):
+    """What a line of an execution's log says."""
+
+    CREATED = "CREATED"
+    NODE_STARTED = "NODE_STARTED"
+    NODE_PROGRESS = "NODE_PROGRESS"
+    NODE_WAITING = "NODE_WAITING"
+    NODE_RETRYING = "NODE_RETRYING"
+    NODE_SUCCEEDED = "NODE_SUCCEEDED"
+    NODE_FAILED = "NODE_FAILED"
+    NODE_SKIPPED = "NODE_SKIPPED"
+    NODE_CANCELLED = "NODE_CANCELLED"
+    NODE_COMPENSATED = "NODE_COMPENSATED"
+    SIGNALLED = "SIGNALLED"
+    CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    COMPENSATING = "COMPENSATING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    RETRIED = "RETRIED"
+
+
 class DeadLetterCause(StrEnum):
     """Why a task that FAILED had no attempt left."""
 

@@ -32,6 +32,7 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.stats_service import StatsService  # noqa: PLC0415
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
     from taskflow_server.webhook_service import WebhookService  # noqa: PLC0415
+    from taskflow_server.workflow_service import WorkflowService  # noqa: PLC0415
 
     async with open_app(settings, "server") as app, listening(app.feed):
         drain = Drain()
@@ -40,6 +41,7 @@ async def _serve(settings: Settings) -> None:
             DeadLetterService(app),
             QueueService(app),
             ScheduleService(app),
+            WorkflowService(app),
             WebhookService(app),
             StatsService(app, drain),  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
         ]

@@ -12,7 +12,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
 from taskflow_core.tasks import watch
-from taskflow_proto.v1 import task_service_pb2
+from taskflow_proto.v1 import task_service_pb2, workflow_service_pb2
 from taskflow_server.pack.watch import KEPT, watch_message
 
 # Milliseconds after which the browser reconnects.
@@ -25,7 +25,9 @@ def opening() -> HttpBody:
     return HttpBody(content_type=CONTENT_TYPE, data=RETRY)
 
 
-def frame(message: task_service_pb2.WatchTaskResponse) -> HttpBody:
+def frame(
+    message: task_service_pb2.WatchTaskResponse | workflow_service_pb2.WatchExecutionResponse,
+) -> HttpBody:
     """One message; a keep-alive is a comment, which moves no `Last-Event-ID`."""
     kind = message.WhichOneof("message")
     if kind == "keep_alive":

@@ -18,14 +18,18 @@ _CHECKED_BY_CORE = {Struct.DESCRIPTOR.full_name, Value.DESCRIPTOR.full_name}
 
 def validate(message: Message) -> None:
     """Raise `InvalidArgument`, with the path of each wrong field, if the message breaks a rule."""
+    if fields := violations(message):
+        raise _invalid(fields)
+
+
+def violations(message: Message) -> list[FieldError]:
+    """The wrong fields of a message."""
     try:
         _validator.validate(message)
     except ValidationError as error:
-        fields = [_field_error(violation) for violation in error.violations]
-        raise _invalid(fields) from None
+        return [_field_error(violation) for violation in error.violations]
     # A message without a zero byte has no text with one.
-    if b"\0" in message.SerializeToString() and (fields := list(_unstorable(message))):
-        raise _invalid(fields)
+    return list(_unstorable(message)) if b"\0" in message.SerializeToString() else []
 
 
 def compile_rules(kind: type[Message]) -> None:

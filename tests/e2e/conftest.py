@@ -16,7 +16,7 @@ from taskflow_dev.ports import free_port
 from taskflow_dev.program import Program, running
 
 ROOT = Path(__file__).parents[2]
-HANDLERS = ROOT / "tests/support/handlers.py"
+HANDLERS = (ROOT / "tests/support/handlers.py", ROOT / "clients/python/examples/workflows/handlers.py")
 STOPPED_SECONDS = 5
 
 
@@ -30,7 +30,8 @@ def stack() -> Iterator[StackAddresses]:
             name="dev",
             command=(
                 *(sys.executable, "-m", "taskflow_cli", "dev", "--ephemeral"),
-                *("--ready-file", str(ready_file), "--import", str(HANDLERS)),
+                *("--ready-file", str(ready_file)),
+                *(word for module in HANDLERS for word in ("--import", str(module))),
             ),
             environment={
                 "TASKFLOW_SMTP_PORT": str(smtp_port),

@@ -169,6 +169,7 @@ class Runner:
             worker=attempt.worker,
             status=status,
             outcome=outcome,
+            execution_id=attempt.task["execution_id"],
             **fields,
         )
 
@@ -186,6 +187,7 @@ class Runner:
             session_id=attempt.session_id,
             worker=attempt.worker,
             failed_attempts=task["failed_attempts"],
+            execution_id=task["execution_id"],
         )
 
 

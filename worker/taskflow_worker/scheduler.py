@@ -55,9 +55,12 @@ async def _sweep(app: App) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             moved = await app.sweep.run()
+            overdue = await app.executions.steering.end_overdue()
     except (*CONNECTION_ERRORS, *REDIS_ERRORS) as error:
         log.warning("sweep failed, the next one follows", error=repr(error))
         return
+    if overdue:
+        moved["executions_overdue"] = overdue
     if moved:
         log.info("swept", **moved)
 
@@ -66,11 +69,14 @@ async def _delete_old(app: App) -> None:
     try:
         deleted = await app.retention.run()
         deliveries = await app.webhooks.retention.run()
+        executions = await app.executions.retention.run()
     except CONNECTION_ERRORS as error:
         log.warning("retention failed, the next run follows", error=repr(error))
         return
     if deliveries:
         deleted["deliveries"] = deliveries
+    if executions:
+        deleted["executions"] = executions
     if deleted:
         log.info("deleted what was old", **deleted)
 

@@ -11,6 +11,7 @@ GROUP = "taskflow.commands"
 # A line for the help of each command, and the extra that it needs beyond the base install.
 PARTS = {
     "dev": ("embedded", "Run everything on this machine: databases, Envoy, server, workers, scheduler."),
+    "execution": ("", "Start, read, steer and watch executions of workflows."),
     "migrate": ("core", "Bring the database to the newest schema."),
     "queue": ("", "Pause, resume and limit queues."),
     "scheduler": ("worker", "Fire schedules and keep the house."),
@@ -19,6 +20,7 @@ PARTS = {
     "task": ("", "Submit, read, steer and watch tasks."),
     "webhook": ("", "Tell addresses of events."),
     "worker": ("worker", "Run tasks."),
+    "workflow": ("", "Apply, check, draw, read and delete workflows."),
 }
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from taskflow_client import ApiError, TaskFlow, Unavailable
 
 TASK_ENDED_BADLY = 1
+DEFINITION_IS_WRONG = 1
 NOT_DONE = 3
 SHOWN_VIOLATIONS = 5
 

@@ -1,7 +1,7 @@
 """Tasks and what belongs to them, for people and, with `--json`, for programs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ from taskflow_client import (
     TaskType,
     TaskTypeLimit,
     Webhook,
+    Workflow,
+    WorkflowProblem,
 )
 
 COLOURS = {
@@ -151,6 +153,27 @@ def print_queues(queues: Iterable[Queue]) -> None:
     print_table(table)
 
 
+def print_workflows(workflows: Iterable[Workflow]) -> None:
+    table = table_of("id", "name", "version", "changed", "tags", "description")
+    for workflow in workflows:
+        table.add_row(
+            workflow.id,
+            _short(workflow.name),
+            str(workflow.version),
+            local(workflow.update_time),
+            escape(", ".join(workflow.tags)),
+            _short(workflow.description),
+        )
+    print_table(table)
+
+
+def print_problems(problems: Iterable[WorkflowProblem]) -> None:
+    """What is wrong with a definition: where, what kind, and what."""
+    for problem in problems:
+        where = f"[bold]{escape(problem.field)}[/] " if problem.field else ""
+        console.print(f"{where}[red]{escape(problem.rule)}[/] {escape(problem.description)}", soft_wrap=True)
+
+
 def print_schedules(schedules: Iterable[Schedule]) -> None:
     table = table_of("id", "name", "starts", "times", "status", "next", "fired", "note")
     for one in schedules:
@@ -269,6 +292,19 @@ def detail(event: TaskEvent) -> str:
     if event.HasField("error"):
         return f"{event.error.type}: {event.error.message}"
     return event.message
+
+
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of plain texts; those that carry colours are made with `coloured`."""
+    table = table_of(*names)
+    for row in rows:
+        table.add_row(*row)
+    print_table(table)
+
+
+def short(text: str) -> str:
+    """A text that fits into a cell."""
+    return _short(text)
 
 
 def local(time: Timestamp, precision: str = "seconds") -> str:

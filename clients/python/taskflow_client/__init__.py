@@ -21,6 +21,14 @@ from taskflow_client.errors import (
     Unavailable,
     Unimplemented,
 )
+from taskflow_client.executions import (
+    ExecutionFinished,
+    ExecutionHappened,
+    Executions,
+    ExecutionSnapshot,
+    ExecutionUpdate,
+)
+from taskflow_client.flow import INDEX, INPUT, ITEM, Expression, Flow, Job, cel
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.schedules import Schedules
@@ -28,6 +36,7 @@ from taskflow_client.stats import Stats
 from taskflow_client.verification import WebhookInvalid, verify_webhook
 from taskflow_client.watching import Event, Finished, Snapshot, SnapshotEnd, TenantUpdate, Update
 from taskflow_client.webhooks import Webhooks
+from taskflow_client.workflows import Workflows
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
 from taskflow_proto.v1.schedule_pb2 import Schedule, ScheduleFire
 from taskflow_proto.v1.schedule_service_pb2 import PreviewedFire
@@ -41,8 +50,12 @@ from taskflow_proto.v1.stats_pb2 import (
 )
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskError, TaskEvent, TaskProgress, TaskType
 from taskflow_proto.v1.webhook_pb2 import Delivery, DeliveryAttempt, Webhook, WebhookEvent
+from taskflow_proto.v1.workflow_pb2 import Execution, ExecutionEvent, NodeRun, Workflow, WorkflowProblem
 
 __all__ = [
+    "INDEX",
+    "INPUT",
+    "ITEM",
     "Aborted",
     "AlreadyExists",
     "ApiError",
@@ -51,13 +64,24 @@ __all__ = [
     "DeliveryAttempt",
     "DurationStats",
     "Event",
+    "Execution",
+    "ExecutionEvent",
+    "ExecutionFinished",
+    "ExecutionHappened",
+    "ExecutionSnapshot",
+    "ExecutionUpdate",
+    "Executions",
+    "Expression",
     "FailedPrecondition",
     "FieldViolation",
     "Finished",
+    "Flow",
     "InternalError",
     "InvalidArgument",
+    "Job",
     "LaneStats",
     "NewTask",
+    "NodeRun",
     "NotFound",
     "OutOfRange",
     "Overview",
@@ -97,5 +121,9 @@ __all__ = [
     "WebhookEvent",
     "WebhookInvalid",
     "Webhooks",
+    "Workflow",
+    "WorkflowProblem",
+    "Workflows",
+    "cel",
     "verify_webhook",
 ]

@@ -13,12 +13,14 @@ import grpc
 from taskflow_client.backoff import Backoff
 from taskflow_client.channel import open_channel
 from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc_error, from_status, may_pass
+from taskflow_client.executions import Executions
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
 from taskflow_client.schedules import Schedules
 from taskflow_client.stats import Stats
-from taskflow_client.watching import TenantUpdate, Update, follow, tenant_update, update
+from taskflow_client.watching import Finished, TenantUpdate, Update, follow, task_update, tenant_update
 from taskflow_client.webhooks import Webhooks
+from taskflow_client.workflows import Workflows
 from taskflow_proto.v1 import task_service_pb2 as calls
 from taskflow_proto.v1.task_pb2 import Task, TaskAttempt, TaskEvent, TaskType
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
@@ -76,6 +78,8 @@ class TaskFlow:
         self._patience = patience
         self.queues = Queues(self._channel, self._call)
         self.schedules = Schedules(self._channel, self._call)
+        self.workflows = Workflows(self._channel, self._call)
+        self.executions = Executions(self._channel, self._call, self._metadata, patience)
         self.webhooks = Webhooks(self._channel, self._call)
         self.stats = Stats(self._channel, self._call, self._metadata, lambda: Backoff(patience))
 
@@ -235,7 +239,7 @@ class TaskFlow:
             request.resume_token = token
             return self._stub.WatchTask(request, metadata=self._metadata)
 
-        return follow(open_stream, update, resume_token, Backoff(self._patience))
+        return follow(open_stream, resume_token, Backoff(self._patience), task_update, Finished)
 
     def watch_all(
         self, filter: str = "", *, kinds: Iterable[TaskEvent.Kind] = (), resume_token: str = ""
@@ -251,7 +255,7 @@ class TaskFlow:
             request.resume_token = token
             return self._stub.WatchTasks(request, metadata=self._metadata)
 
-        return follow(open_stream, tenant_update, resume_token, Backoff(self._patience))
+        return follow(open_stream, resume_token, Backoff(self._patience), tenant_update)
 
     async def list(
         self, filter: str = "", *, order_by: str = "", full: bool = False, page_size: int = PAGE_SIZE

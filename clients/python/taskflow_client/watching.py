@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 
@@ -12,9 +12,7 @@ from taskflow_client.errors import ApiError, NotFound, Unavailable, from_rpc_err
 from taskflow_proto.v1.task_pb2 import Task, TaskEvent
 from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskResponse, WatchTasksResponse
 
-Message = TypeVar("Message", WatchTaskResponse, WatchTasksResponse)
 Said = TypeVar("Said")
-Stream: TypeAlias = grpc.aio.UnaryStreamCall[object, Message]
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,15 @@ TenantUpdate: TypeAlias = Snapshot | SnapshotEnd | Event
 
 
 async def follow(
-    open_stream: Callable[[str], Stream[Message]],
-    said_by: Callable[[Message], Said | None],
+    open_stream: Callable[[str], "grpc.aio.UnaryStreamCall[Any, Any]"],
     resume_token: str,
     backoff: Backoff,
+    said_by: Callable[[Any], Said | None],
+    last: type | None = None,
 ) -> AsyncGenerator[Said, None]:
     """The updates of one watch. A stream that ends too soon is opened again after the last message seen.
+
+    `said_by` is what a message says to the watcher, if anything; an update of type `last` is the last one.
 
     Raises ApiError: what the service says, or the last failure to reach it once `backoff` gives up.
     """
@@ -75,7 +76,7 @@ async def follow(
                 update = said_by(message)
                 if update is not None:
                     yield update
-                if isinstance(update, Finished):
+                if last is not None and isinstance(update, last):
                     return
         except grpc.aio.AioRpcError as error:
             failure = from_rpc_error(error)
@@ -89,7 +90,7 @@ async def follow(
         await asyncio.sleep(seconds)
 
 
-def update(message: WatchTaskResponse) -> Update | None:
+def task_update(message: WatchTaskResponse) -> Update | None:
     """What a message says to the watcher; None if it is about the connection only. Raises NotFound."""
     match message.WhichOneof("message"):
         case "snapshot":

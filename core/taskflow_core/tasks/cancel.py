@@ -13,6 +13,7 @@ from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import WrongStatus
 from taskflow_core.queue import REDIS_ERRORS, Queue
 from taskflow_core.states import TaskStatus
+from taskflow_core.tasks.executions import Executions
 from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.rows import Row
 
@@ -54,6 +55,12 @@ WHERE e.task_id = ANY($1::uuid[]) AND t.id = ANY($1::uuid[])
 """
 
 
+# An execution is locked before its tasks are moved; which one a task belongs to never changes.
+FIND_EXECUTIONS = (
+    "SELECT DISTINCT execution_id FROM tasks WHERE id = ANY($1::uuid[]) AND execution_id IS NOT NULL"
+)
+
+
 @dataclass(frozen=True)
 class Cancellations:
     """What became of tasks that were to be cancelled."""
@@ -65,10 +72,13 @@ class Cancellations:
 class TaskCancellation:
     """Cancels tasks and tells the workers that run them."""
 
-    def __init__(self, database: Database, queue: Queue, announcer: Announcer) -> None:
+    def __init__(
+        self, database: Database, queue: Queue, announcer: Announcer, executions: Executions
+    ) -> None:
         self._database = database
         self._queue = queue
         self._announcer = announcer
+        self._executions = executions
 
     async def cancel(self, tenant_id: str, task_id: UUID, actor: str, reason: str) -> Row:
         """Cancel one task and return its row; a running one is asked to stop.
@@ -89,17 +99,23 @@ class TaskCancellation:
         """Cancel those of the tasks that are not final. `tenant_id` is None for the service itself."""
         tries, call = 0, str(uuid4())
 
-        async def once() -> tuple[list[Row], list[Row]]:
+        async def once() -> tuple[Sequence[Row], Sequence[Row]]:
             nonlocal tries
             tries += 1
             before = await self._database.by_key.fetch(FIND_DONE, task_ids, call) if tries > 1 else []
-            moved = await self._database.by_key.fetch(CANCEL, task_ids, tenant_id, actor, reason, True, call)
-            return list(before), list(moved)
+            async with self._database.pool.acquire() as connection, connection.transaction():
+                found = await connection.fetch(FIND_EXECUTIONS, task_ids)
+                locked = await self._executions.lock(connection, (row["execution_id"] for row in found))
+                moved = list(await connection.fetch(CANCEL, task_ids, tenant_id, actor, reason, True, call))
+                advanced = await self._executions.after_tasks(connection, locked, moved)
+            await self._executions.say(advanced)
+            return before, moved
 
         # Safe to repeat: a row that was cancelled, or asked, is not matched again.
         before, moved = await until_answered(once, "cancel tasks", give_up_after=5)
         self._announcer.announce(Announcement(row["id"]) for row in (*before, *moved))
-        await self._tell_workers([row for row in (*before, *moved) if row["status"] == TaskStatus.RUNNING])
+        running = [row for row in (*before, *moved) if row["status"] == TaskStatus.RUNNING]
+        await tell_workers(self._queue, running)
         kinds = Counter(row["kind"] for row in before)
         requested = sum(row["status"] == TaskStatus.RUNNING for row in moved)
         return Cancellations(
@@ -107,14 +123,15 @@ class TaskCancellation:
             requested=kinds["CANCEL_REQUESTED"] + requested,
         )
 
-    async def _tell_workers(self, running: Sequence[Row]) -> None:
-        """Say it at once; the worker's next heartbeat would bring it too."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                for row in running:
-                    await self._queue.tell_cancel(row["session_id"], row["id"], row["attempt"])
-        except REDIS_ERRORS as error:
-            log.warning("redis: cancellations wait for the heartbeat", error=repr(error))
+
+async def tell_workers(queue: Queue, running: Sequence[Row]) -> None:
+    """Tell the workers of these tasks to stop, at once; their next heartbeats would bring it too."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for row in running:
+                await queue.tell_cancel(row["session_id"], row["id"], row["attempt"])
+    except REDIS_ERRORS as error:
+        log.warning("redis: cancellations wait for the heartbeat", error=repr(error))
 
 
 async def cancel_waiting(connection: Connection, task_id: UUID, actor: str, *, reason: str) -> None:

@@ -52,6 +52,7 @@ def settle_failure(
     session_id: int,
     worker: str,
     failed_attempts: int,
+    execution_id: UUID | None = None,
 ) -> Settlement:
     """How to settle a failed attempt of a task that had `failed_attempts` failures before it."""
     failures = failed_attempts + 1
@@ -66,6 +67,7 @@ def settle_failure(
         outcome="FAILED",
         error=failure.as_error(attempt),
         delay=delay if again else 0.0,
+        execution_id=execution_id,
         dead_letter_reason=None if again else _cause(failure, policy),
         error_fingerprint=None if again else _fingerprint(task_type, failure, attempt),
     )

@@ -35,6 +35,7 @@ SESSION_SECONDS = 24 * 60 * 60.0
 # Requests to the result store at once.
 STORE_CALLS = 16
 
+# The results of an execution's tasks are kept while it goes on.
 # An attempt that did not end as the task's result may have stored one all the same. Results are looked up
 # one by one: EXISTS may be planned as one read of all of them.
 FIND_OLD = """
@@ -43,6 +44,8 @@ SELECT id, tenant_id, attempt, finished_at, last_sequence,
     OR attempt > 1 OR (attempt = 1 AND status <> 'SUCCEEDED') AS may_have_stored
 FROM tasks t
 WHERE {condition} AND finished_at < now() - make_interval(secs => $1) AND (finished_at, id) > ($2, $3)
+  AND (t.execution_id IS NULL OR NOT EXISTS (
+    SELECT FROM workflow_executions e WHERE e.id = t.execution_id AND e.finished_at IS NULL))
 ORDER BY finished_at, id LIMIT $4
 """
 

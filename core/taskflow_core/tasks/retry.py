@@ -10,18 +10,19 @@ import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.errors import AlreadyExists, WrongStatus
+from taskflow_core.errors import AlreadyExists, PartOfExecution, WrongStatus
 from taskflow_core.models import DEAD_LETTER
 from taskflow_core.states import TASK_FINAL, TaskStatus
 from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.rows import Row, columns, hint_of
 
+# The task of a node is not put back: its execution has gone on, and RetryExecution runs the node again.
 # A deadline that has passed is lifted: it would cancel the task at once. With $7 only dead letters of up to
 # then are moved, so that one replay does not take a task twice. $8 names the call in the log.
 RETRY = f"""
 WITH found AS MATERIALIZED (
   SELECT id FROM tasks
-  WHERE id = ANY($1::uuid[]) AND tenant_id = $2 AND status IN ('FAILED', 'CANCELLED')
+  WHERE id = ANY($1::uuid[]) AND tenant_id = $2 AND status IN ('FAILED', 'CANCELLED') AND execution_id IS NULL
     AND ($7::timestamptz IS NULL OR ({DEAD_LETTER} AND finished_at <= $7))
   ORDER BY id FOR UPDATE
 ), moved AS (
@@ -73,7 +74,7 @@ class TaskRetry:
     async def retry(self, tenant_id: str, task_id: UUID, actor: str, reason: str) -> Row:
         """Put one task back and return its row. Repeating it changes nothing while the task is not final again.
 
-        Raises NotFound, WrongStatus, and AlreadyExists if another task holds its unique key by now.
+        Raises NotFound, WrongStatus, PartOfExecution, and AlreadyExists if another task holds its unique key by now.
         """
         tries, call = 0, str(uuid4())
 
@@ -99,6 +100,8 @@ class TaskRetry:
                 self._announcer.announce([Announcement(moved["id"], hint_of(moved))])
             return moved
         row = await get_task(self._database, tenant_id, task_id)
+        if row["execution_id"] is not None:
+            raise PartOfExecution(str(task_id), str(row["execution_id"]))
         if row["status"] not in TASK_FINAL and await self._database.pool.fetchval(WAS_PUT_BACK, task_id):
             return row
         raise WrongStatus("task", str(task_id), row["status"], ["FAILED", "CANCELLED"])

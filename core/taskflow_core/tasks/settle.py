@@ -11,6 +11,7 @@ from taskflow_core.batching import Batcher
 from taskflow_core.db import Database, until_answered
 from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.rooms import GUARDED, QueueKey
+from taskflow_core.tasks.executions import Executions
 from taskflow_core.tasks.rows import Row, hint_if_near
 
 
@@ -33,6 +34,7 @@ class Settlement(NamedTuple):
     message: str | None = None
     dead_letter_reason: str | None = None  # with FAILED, and only then; so is the fingerprint
     error_fingerprint: str | None = None
+    execution_id: UUID | None = None  # of the task
 
 
 # Only a RUNNING task has a session: the table itself holds that, and the fence needs no other guard.
@@ -104,10 +106,13 @@ class TaskSettlement:
     The statement is fenced by session and attempt: a worker that lost its lease cannot overwrite.
     """
 
-    def __init__(self, database: Database, announcer: Announcer, held: HeldTasks) -> None:
+    def __init__(
+        self, database: Database, announcer: Announcer, held: HeldTasks, executions: Executions
+    ) -> None:
         self._database = database
         self._announcer = announcer
         self._held = held
+        self._executions = executions
         self._batcher: Batcher[Settlement, bool] = Batcher(self._settle)
 
     async def settle(self, settlement: Settlement) -> bool:
@@ -133,7 +138,7 @@ class TaskSettlement:
         async def once() -> set[tuple[UUID, int]]:
             nonlocal tries
             tries += 1
-            moved = await self._database.by_key.fetch(SETTLE, *_columns(ordered))
+            moved = await self._move(ordered)
             self._announcer.announce(_announcement(row) for row in moved)
             self._held.release({QueueKey(row["tenant_id"], row["queue"]) for row in moved if row["guarded"]})
             settled = {(row["id"], row["attempt"]) for row in moved}
@@ -146,6 +151,21 @@ class TaskSettlement:
 
         settled = await until_answered(once, "settle attempts")
         return [(s.task_id, s.attempt) in settled for s in batch]
+
+    async def _move(self, ordered: Sequence[Settlement]) -> Sequence[Row]:
+        """Settle them; in the same transaction the executions that they belong to move on."""
+        of_executions = {s.task_id: s.execution_id for s in ordered if s.execution_id is not None}
+        if not of_executions:
+            return await self._database.by_key.fetch(SETTLE, *_columns(ordered))
+        # Not `by_key`: executions are found by joins that it would plan badly.
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            locked = await self._executions.lock(connection, of_executions.values())
+            moved = await connection.fetch(SETTLE, *_columns(ordered))
+            advanced = await self._executions.after_tasks(
+                connection, locked, [row for row in moved if row["id"] in of_executions]
+            )
+        await self._executions.say(advanced)
+        return moved
 
     async def _find_settled(self, batch: Sequence[Settlement]) -> set[tuple[UUID, int]]:
         rows = await self._database.by_key.fetch(

@@ -73,7 +73,7 @@ SELECT id, queue, priority, attempt, run_at FROM moved
 """
 
 FIND_LOST = """
-SELECT t.id, t.task_type, t.attempt, t.session_id, t.crashes, s.worker
+SELECT t.id, t.task_type, t.attempt, t.session_id, t.crashes, t.execution_id, s.worker
 FROM worker_sessions s JOIN tasks t ON t.session_id = s.id AND t.status = 'RUNNING'
 WHERE s.lease_until < now() OR s.ended_at IS NOT NULL
 ORDER BY t.id LIMIT $1
@@ -86,7 +86,7 @@ WHERE s.ended_at IS NULL AND s.lease_until < now()
 """
 
 FIND_OVERDUE = """
-SELECT t.id, t.task_type, t.attempt, t.session_id, t.failed_attempts, t.retry_policy,
+SELECT t.id, t.task_type, t.attempt, t.session_id, t.failed_attempts, t.retry_policy, t.execution_id,
   d.retry_policy AS type_retry_policy, s.worker
 FROM tasks t JOIN worker_sessions s ON s.id = t.session_id LEFT JOIN task_types d ON d.name = t.task_type
 WHERE t.status = 'RUNNING' AND t.attempt_deadline < now() - make_interval(secs => $2)
@@ -102,7 +102,7 @@ ORDER BY expire_at LIMIT $1
 
 # A task that was asked to stop, by a worker that lives but does not obey.
 FIND_STUBBORN = """
-SELECT t.id, t.attempt, t.session_id, s.worker
+SELECT t.id, t.attempt, t.session_id, t.execution_id, s.worker
 FROM tasks t JOIN worker_sessions s ON s.id = t.session_id
 WHERE t.status = 'RUNNING' AND t.cancel_requested_at < now() - make_interval(secs => $2)
 ORDER BY t.id LIMIT $1
@@ -211,6 +211,7 @@ class Sweep:
             outcome="LOST",
             error=Failure(WORKER_LOST, message).as_error(row["attempt"]),
             message=message,
+            execution_id=row["execution_id"],
             dead_letter_reason=DeadLetterCause.CRASH_LOOP if looping else None,
             # Without the message: it names the worker, and any worker would have been lost.
             error_fingerprint=fingerprint(row["task_type"], WORKER_LOST, "", "") if looping else None,
@@ -234,6 +235,7 @@ class Sweep:
             session_id=row["session_id"],
             worker=row["worker"],
             failed_attempts=row["failed_attempts"],
+            execution_id=row["execution_id"],
         )
 
     async def cancel_expired(self) -> int:
@@ -256,6 +258,7 @@ class Sweep:
                     attempt=row["attempt"],
                     session_id=row["session_id"],
                     worker=row["worker"],
+                    execution_id=row["execution_id"],
                     status="CANCELLED",
                     outcome="CANCELLED",
                 )

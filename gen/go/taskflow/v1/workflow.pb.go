@@ -691,6 +691,9 @@ func (ExecutionEvent_Kind) EnumDescriptor() ([]byte, []int) {
 // incoming edges start at once. Expressions are CEL, at most 2,000 characters each, and see `input`
 // (the input of the execution), `nodes.<id>.result`, `.status` and `.error` (of nodes that are final),
 // `execution` (`id`, `name`, `workflow_version`, `create_time`), and inside the body of a map `item` and `index`.
+// Of the nodes they see those that come before, in the same graph or around it. Beside CEL's own functions there are
+// those of its usual extensions, such as `sum`, `max`, `join`, `split`, `distinct` and `math.round`. An expression reads
+// and gives 4 MiB at most, and takes a second of processor time at most where it repeats something, as `map` does.
 type Workflow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id: a UUIDv7, the same for all versions. Output only.

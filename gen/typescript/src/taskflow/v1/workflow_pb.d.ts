@@ -22,6 +22,9 @@ export declare const file_taskflow_v1_workflow: GenFile;
  * incoming edges start at once. Expressions are CEL, at most 2,000 characters each, and see `input`
  * (the input of the execution), `nodes.<id>.result`, `.status` and `.error` (of nodes that are final),
  * `execution` (`id`, `name`, `workflow_version`, `create_time`), and inside the body of a map `item` and `index`.
+ * Of the nodes they see those that come before, in the same graph or around it. Beside CEL's own functions there are
+ * those of its usual extensions, such as `sum`, `max`, `join`, `split`, `distinct` and `math.round`. An expression reads
+ * and gives 4 MiB at most, and takes a second of processor time at most where it repeats something, as `map` does.
  *
  * @generated from message taskflow.v1.Workflow
  */

@@ -1,0 +1,24 @@
+"""All that can be done with executions, in one hand."""
+
+from dataclasses import dataclass
+
+from taskflow_core.executions.advance import Advancement
+from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.rerun import ExecutionRerun
+from taskflow_core.executions.retention import ExecutionRetention
+from taskflow_core.executions.start import ExecutionStart
+from taskflow_core.executions.steer import ExecutionSteering
+from taskflow_core.executions.watch import ExecutionWatch
+
+
+@dataclass(frozen=True)
+class Executions:
+    """What servers, workers and schedulers do with executions."""
+
+    advancement: Advancement
+    start: ExecutionStart
+    steering: ExecutionSteering
+    rerun: ExecutionRerun
+    reader: ExecutionReader
+    watch: ExecutionWatch
+    retention: ExecutionRetention

@@ -1,0 +1,66 @@
+"""The definitions that executions run, read once in the life of a process: versions never change."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from taskflow_core.db import Connection
+from taskflow_core.executions.state import ChildWorkflow, WorkflowRef
+from taskflow_core.workflows.graph import Definition, parse_definition
+
+# Definitions kept; a large one may take a megabyte.
+KEPT = 1000
+
+READ = """
+SELECT v.workflow_id, v.version, v.graph FROM workflow_versions v
+JOIN unnest($1::uuid[], $2::int[]) AS wanted (id, version) ON v.workflow_id = wanted.id AND v.version = wanted.version
+"""
+
+FIND = """
+SELECT w.id, v.name, v.version, v.tags FROM workflows w
+JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.version)
+WHERE w.tenant_id = $1 AND w.deleted_at IS NULL
+  AND (($2::uuid IS NOT NULL AND w.id = $2) OR ($3::text IS NOT NULL AND w.name = $3))
+"""
+
+Key = tuple[UUID, int]
+
+
+class Definitions:
+    """Versions of workflows, parsed."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, Definition] = OrderedDict()
+
+    async def get(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Definition]:
+        """These versions, as far as there are such."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._kept]
+        if missing:
+            rows = await connection.fetch(READ, [key[0] for key in missing], [key[1] for key in missing])
+            for row in rows:
+                self._kept[row["workflow_id"], row["version"]] = parse_definition(row["graph"])
+        found = {key: self._kept[key] for key in keys if key in self._kept}
+        for key in found:
+            self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+    async def find(self, connection: Connection, tenant_id: str, ref: WorkflowRef) -> ChildWorkflow:
+        """What a SUBWORKFLOW node or a caller names, in its latest version unless the name says otherwise."""
+        row: Any = await connection.fetchrow(FIND, tenant_id, ref.workflow_id, ref.name, ref.version)
+        if row is None:
+            version = f" in version {ref.version}" if ref.version is not None else ""
+            return ChildWorkflow(
+                why_not=f"there is no workflow {str(ref.workflow_id or ref.name)!r}{version}"
+            )
+        key = (row["id"], row["version"])
+        definition = (await self.get(connection, [key]))[key]
+        return ChildWorkflow(
+            workflow_id=row["id"],
+            name=row["name"],
+            version=row["version"],
+            tags=tuple(row["tags"]),
+            definition=definition,
+        )

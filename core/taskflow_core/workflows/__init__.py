@@ -1,0 +1,1 @@
+"""Workflows: what a graph is, what it may say, and its versions."""
