@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from uuid import UUID
 
 from taskflow_core.app import App
 from taskflow_proto.v1 import stats_pb2, stats_service_pb2, stats_service_pb2_grpc
@@ -37,6 +38,17 @@ class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
         self, request: stats_service_pb2.GetQueueStatsRequest, context: Context
     ) -> stats_pb2.QueueStats:
         return pack.queue_stats(await self._stats.queues(current_principal().tenant_id, request.queue))
+
+    async def GetScheduleStats(
+        self, request: stats_service_pb2.GetScheduleStatsRequest, context: Context
+    ) -> stats_pb2.ScheduleStats:
+        found = await self._stats.schedules(
+            current_principal().tenant_id,
+            UUID(request.schedule_id) if request.schedule_id else None,
+            start=unpack.time(request.start_time, "start_time") if request.HasField("start_time") else None,
+            end=unpack.time(request.end_time, "end_time") if request.HasField("end_time") else None,
+        )
+        return pack.schedule_stats(found)
 
     async def WatchStats(
         self, request: stats_service_pb2.WatchStatsRequest, context: Context

@@ -85,6 +85,25 @@ def test_each_second_brings_a_task_until_all_runs_are_done(rest: httpx.Client):
         assert late < timedelta(seconds=5)
 
 
+def test_figures_tell_what_became_of_fires(rest: httpx.Client):
+    schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT | {"task_type": "echo"})
+    fire = call(rest, "POST", f"/schedules/{schedule['id']}:trigger", json={})
+    call(rest, "GET", f"/tasks/{fire['task_id']}:wait", params={"timeout": "20s"})
+    call(
+        rest, "POST", f"/schedules/{call(rest, 'POST', '/schedules', json=DAILY_REPORT)['id']}:pause", json={}
+    )
+    figures = call(rest, "GET", "/stats/schedules")
+    assert (figures["current"]["total"], figures["current"]["paused"]) == (2, 1)
+    assert (figures["total"]["fired"], figures["total"]["succeeded"]) == (1, 1)
+    [one] = figures["by_schedule"]
+    assert (one["schedule_id"], one["name"], one["fired"]) == (schedule["id"], "Daily Report", 1)
+    refused = rest.get(
+        "/api/v1/stats/schedules",
+        params={"start_time": "2026-02-01T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"},
+    )
+    assert refused.status_code == 400
+
+
 def test_a_schedule_is_changed_paused_resumed_triggered_backfilled_and_deleted(rest: httpx.Client):
     schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT | {"task_type": "echo"})
     path = f"/schedules/{schedule['id']}"

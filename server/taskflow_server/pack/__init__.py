@@ -10,7 +10,7 @@ from taskflow_server.pack.executions import (
 )
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.schedules import fire, schedule, schedule_preview
-from taskflow_server.pack.stats import overview, queue_stats, stats_message, task_stats
+from taskflow_server.pack.stats import overview, queue_stats, schedule_stats, stats_message, task_stats
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
 from taskflow_server.pack.values import timestamp
 from taskflow_server.pack.watch import watch_all_bytes, watch_bytes
@@ -36,6 +36,7 @@ __all__ = [
     "queue_stats",
     "schedule",
     "schedule_preview",
+    "schedule_stats",
     "stats_message",
     "task",
     "task_stats",
