@@ -144,6 +144,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         keep_alive=settings.keep_alive_interval,
         max_duration=settings.max_watch_duration,
     )
+    executions = _executions(settings, database, announcer, feed, page_tokens, advancement)
     return App(
         settings=settings,
         database=database,
@@ -185,7 +186,9 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
             patience=settings.slow_reader_patience,
             kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
         ),
-        schedules=assemble_schedules(settings, database, queue, announcer, cancellation, page_tokens),
+        schedules=assemble_schedules(
+            settings, database, queue, announcer, cancellation, page_tokens, executions
+        ),
         sweep=Sweep(
             database,
             queue,
@@ -214,7 +217,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         ),
         stats=stats,
         webhooks=assemble_webhooks(settings, database, queue, page_tokens),
-        executions=_executions(settings, database, announcer, feed, page_tokens, advancement),
+        executions=executions,
         expressions=expressions,
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )

@@ -39,6 +39,7 @@ def schedules_at(app: App, clock: SetClock) -> Schedules:
         app.announcer,
         app.cancellation,
         PageTokens.of(app.settings),
+        app.executions,
         clock=clock,
     )
 

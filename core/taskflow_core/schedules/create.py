@@ -48,7 +48,7 @@ class ScheduleCreation:
         database: Database,
         firing: Firing,
         ring: ScheduleRing,
-        check_workflow: CheckWorkflow | None,
+        check_workflow: CheckWorkflow,
     ) -> None:
         self._database = database
         self._firing = firing

@@ -100,21 +100,17 @@ def _check_work(fields: Mapping[str, Any]) -> None:
             task_type=task_type,
             reserved=PREFIX,
         )
+    if workflow_id is not None and fields["timing"].get("jitter"):
+        raise InvalidArgument.at("jitter", "is allowed only with task_type: an execution starts at once")
     if workflow_id is None and fields["workflow_version"] is not None:
         raise InvalidArgument.at("workflow_version", "is allowed only with workflow_id")
 
 
-async def check_workflow_of(
-    definition: Definition, tenant_id: str, check_workflow: CheckWorkflow | None
-) -> None:
+async def check_workflow_of(definition: Definition, tenant_id: str, check_workflow: CheckWorkflow) -> None:
     """Raise InvalidArgument if the definition names a workflow that it cannot start."""
     workflow_id = definition.fields["workflow_id"]
     if workflow_id is None:
         return
-    if check_workflow is None:
-        raise InvalidArgument.at(
-            "schedule.workflow_id", "this service does not start workflows; name a task_type instead"
-        )
     await check_workflow(tenant_id, workflow_id, definition.fields["workflow_version"])
 
 

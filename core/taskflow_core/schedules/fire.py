@@ -14,13 +14,17 @@ import structlog
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection, Database, until_answered
+from taskflow_core.errors import TaskFlowError
+from taskflow_core.executions.advance import Advanced
+from taskflow_core.executions.start import NewExecution
 from taskflow_core.schedules.catch_up import catch_up
 from taskflow_core.schedules.clock import Clock
-from taskflow_core.schedules.fires import TAKEN, Fire, read_open, write_fires
+from taskflow_core.schedules.fires import TAKEN, WORK_OF, Fire, read_open, write_fires
 from taskflow_core.schedules.ledger import COUNTERS, Ledger
 from taskflow_core.schedules.timing import jittered
 from taskflow_core.schedules.timings import Timings
-from taskflow_core.schedules.work import task_of
+from taskflow_core.schedules.work import execution_of, task_of
+from taskflow_core.schedules.workflows import WorkflowFires
 from taskflow_core.states import CatchUpPolicy, ScheduleStatus, ScheduleType
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import NewTask, insert_rows
@@ -45,24 +49,22 @@ LOCK = "SELECT * FROM schedules WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDAT
 
 # Open fires that have something to do: their work is final; or they wait, and nothing is in their way any more;
 # or they wait for work that nobody has cancelled yet. Tasks are found one by one, as in OPEN.
-CHANGED = """
-SELECT DISTINCT f.schedule_id FROM schedule_fires f LEFT JOIN LATERAL (
-  SELECT id, status FROM tasks WHERE id = f.task_id OFFSET 0
-) AS t ON true
+CHANGED = f"""
+SELECT DISTINCT f.schedule_id FROM schedule_fires f LEFT JOIN {WORK_OF.format(fire="f")} AS w ON true
 WHERE f.open AND CASE f.outcome
-  WHEN 'FIRED' THEN f.task_id IS NOT NULL AND (t.id IS NULL OR t.status IN ('CANCELLED', 'FAILED', 'SUCCEEDED'))
+  WHEN 'FIRED' THEN w.status IS NULL OR w.status IN ('CANCELLED', 'FAILED', 'SUCCEEDED')
   ELSE NOT EXISTS (
       SELECT FROM schedule_fires r WHERE r.open AND r.schedule_id = f.schedule_id AND r.outcome = 'FIRED')
       AND (f.trigger IN ('BACKFILL', 'MANUAL')
         OR (SELECT status FROM schedules s WHERE s.id = f.schedule_id) <> 'PAUSED')
     OR f.overlap_policy = 'CANCEL_OTHER' AND EXISTS (
-      SELECT FROM schedule_fires r CROSS JOIN LATERAL (
-        SELECT FROM tasks WHERE id = r.task_id AND cancel_requested_at IS NULL
-          AND status NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED') OFFSET 0) AS w
-      WHERE r.open AND r.schedule_id = f.schedule_id AND r.outcome = 'FIRED')
+      SELECT FROM schedule_fires r CROSS JOIN {WORK_OF.format(fire="r")} AS o
+      WHERE r.open AND r.schedule_id = f.schedule_id AND r.outcome = 'FIRED' AND o.cancel_requested_at IS NULL
+        AND o.status NOT IN ('CANCELLED', 'FAILED', 'SUCCEEDED'))
   END
 LIMIT $1
-"""
+"""  # noqa: S608 - the tables are our own
+
 NEXT = """
 SELECT extract(epoch FROM next_fire_at - clock_timestamp())::float8 FROM schedules
 WHERE status = 'ACTIVE' ORDER BY next_fire_at LIMIT 1
@@ -94,7 +96,9 @@ class Fired:
     schedules: int = 0
     announcements: list[Announcement] = field(default_factory=list)
     to_cancel: list[UUID] = field(default_factory=list)
-    # Tasks for whose end a fire waits, and their schedules.
+    executions_to_cancel: list[tuple[str, UUID]] = field(default_factory=list)
+    advanced: Advanced = field(default_factory=Advanced)
+    # Tasks and executions for whose end a fire waits, and their schedules.
     awaited: dict[UUID, UUID] = field(default_factory=dict)
 
 
@@ -107,6 +111,7 @@ class Firing:
         announcer: Announcer,
         cancellation: TaskCancellation,
         clock: Clock,
+        workflows: WorkflowFires,
         *,
         max_payload_bytes: int,
     ) -> None:
@@ -114,6 +119,7 @@ class Firing:
         self._announcer = announcer
         self._cancellation = cancellation
         self._max_payload_bytes = max_payload_bytes
+        self._workflows = workflows
         self.clock = clock
         self.timings = Timings()
         # Tasks for whose end a fire waits: whoever hears of one should follow up at once.
@@ -193,7 +199,7 @@ class Firing:
         taken = await self._taken(connection, [row for row in rows if _is_due(row, now)])
         ledgers = []
         for row in rows:
-            ledger = Ledger(row, fires[row["id"]], now, self._task_of)
+            ledger = Ledger(row, fires[row["id"]], now, self._work_of)
             ledger.close_ended()
             ledger.release()
             if ledger.status == ScheduleStatus.ACTIVE and _is_due(row, now):
@@ -211,18 +217,26 @@ class Firing:
                 record = stored[task_id]
                 row = {**record, "queue": task.queue, "priority": task.priority, "attempt": 0}
                 announcements.append(Announcement(task_id, hint_if_near(row, record["created_at"])))
+        advanced = await self._start_executions(connection, ledgers)
         await write_fires(connection, (fire for ledger in ledgers for fire in ledger.written.values()))
         await connection.execute(MOVE, *_columns_of(ledgers))
         return Fired(
             len(ledgers),
             announcements,
-            [task_id for ledger in ledgers for task_id in ledger.to_cancel],
+            [fire.task_id for ledger in ledgers for fire in ledger.to_cancel if fire.task_id],
+            [
+                (fire.tenant_id, fire.execution_id)
+                for ledger in ledgers
+                for fire in ledger.to_cancel
+                if fire.execution_id
+            ],
+            advanced,
             {
-                fire.task_id: ledger.schedule["id"]
+                work_id: ledger.schedule["id"]
                 for ledger in ledgers
                 if ledger.waiting
                 for fire in ledger.running
-                if fire.task_id is not None
+                if (work_id := fire.task_id or fire.execution_id) is not None
             },
         )
 
@@ -236,10 +250,23 @@ class Firing:
             self.awaited.clear()
         self.awaited |= done.awaited
         self._announcer.announce(done.announcements)
+        await self._workflows.say(done.advanced)
+        reason = "a newer fire of its schedule takes its place"
         if done.to_cancel:
-            await self._cancellation.cancel_all(
-                None, done.to_cancel, SERVICE, "a newer fire of its schedule takes its place"
-            )
+            await self._cancellation.cancel_all(None, done.to_cancel, SERVICE, reason)
+        await self._workflows.cancel(done.executions_to_cancel, SERVICE, reason)
+
+    async def _start_executions(self, connection: Connection, ledgers: Sequence[Ledger]) -> Advanced:
+        """Start the executions of fires; fires whose workflow cannot start are REFUSED."""
+        wanted = [(ledger, fire, new) for ledger in ledgers for fire, new in ledger.executions]
+        batch = [(fire.execution_id, new) for _, fire, new in wanted if fire.execution_id is not None]
+        if not batch:
+            return Advanced()
+        outcomes, advanced = await self._workflows.start(connection, batch)
+        for (ledger, fire, _), outcome in zip(wanted, outcomes, strict=True):
+            if isinstance(outcome, TaskFlowError):
+                ledger.refuse(fire, outcome.message)
+        return advanced
 
     async def _taken(self, connection: Connection, due: Sequence[Row]) -> dict[UUID, set[datetime]]:
         taken: dict[UUID, set[datetime]] = {}
@@ -268,8 +295,9 @@ class Firing:
         ledger.come_due([one for one in due if one.time not in taken], _start_time(schedule, timing.jitter))
         ledger.expect(time)
 
-    def _task_of(self, schedule: Row, fire: Fire) -> NewTask:
-        return task_of(schedule, fire, self._max_payload_bytes)
+    def _work_of(self, schedule: Row, fire: Fire) -> NewTask | NewExecution:
+        of = task_of if schedule["workflow_id"] is None else execution_of
+        return of(schedule, fire, self._max_payload_bytes)
 
 
 def _is_due(schedule: Row, now: datetime) -> bool:

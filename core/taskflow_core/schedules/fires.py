@@ -6,18 +6,20 @@ from datetime import datetime
 from uuid import UUID
 
 from taskflow_core.db import Connection
-from taskflow_core.states import FireOutcome, TaskStatus
+from taskflow_core.states import ExecutionStatus, FireOutcome, TaskStatus
 from taskflow_core.tasks.rows import Row
 
-# OFFSET 0: tasks are found one by one. The planner might think that to read all of them is cheaper.
-OPEN = """
-SELECT f.*, t.status AS task_status, t.cancel_requested_at IS NOT NULL AS cancelling
-FROM schedule_fires f LEFT JOIN LATERAL (
-  SELECT status, cancel_requested_at FROM tasks WHERE id = f.task_id OFFSET 0
-) AS t ON true
+# OFFSET 0: tasks and executions are found one by one. The planner might think that to read all is cheaper.
+WORK_OF = """LATERAL (
+  SELECT status, cancel_requested_at FROM tasks WHERE id = {fire}.task_id
+  UNION ALL SELECT status, cancel_requested_at FROM workflow_executions WHERE id = {fire}.execution_id OFFSET 0
+)"""
+OPEN = f"""
+SELECT f.*, w.status AS work_status, w.cancel_requested_at IS NOT NULL AS cancelling
+FROM schedule_fires f LEFT JOIN {WORK_OF.format(fire="f")} AS w ON true
 WHERE f.open AND f.schedule_id = ANY($1::uuid[])
 ORDER BY f.schedule_id, f.fire_time
-"""
+"""  # noqa: S608 - the tables are our own
 
 # Times that are there already, though the schedule has not come to them: it was changed, or a trigger was
 # quicker.
@@ -55,7 +57,13 @@ WHERE f.schedule_id = ANY($1::uuid[]) AND f.schedule_id = new.schedule_id AND f.
 """
 
 UNFINISHED = frozenset(
-    {TaskStatus.SCHEDULED, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.RETRYING},
+    {
+        TaskStatus.SCHEDULED,
+        TaskStatus.QUEUED,
+        TaskStatus.RUNNING,
+        TaskStatus.RETRYING,
+        ExecutionStatus.COMPENSATING,
+    }
 )
 
 
@@ -108,7 +116,7 @@ async def read_open(connection: Connection, schedule_ids: Sequence[UUID]) -> lis
     fires = []
     for row in await connection.fetch(OPEN, schedule_ids):
         fire = stored_fire(row)
-        fire.work_status = row["task_status"]
+        fire.work_status = row["work_status"]
         fire.cancelling = row["cancelling"]
         fires.append(fire)
     return fires

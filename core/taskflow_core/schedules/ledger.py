@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from taskflow_core.executions.start import NewExecution
 from taskflow_core.ids import new_id
 from taskflow_core.schedules.catch_up import Due
 from taskflow_core.schedules.fires import Fire
@@ -17,7 +18,7 @@ COUNTERS = ("fired", "caught_up", "skipped", "missed", "dropped", "triggered", "
 # Fires that somebody asked for go on while the schedule is paused.
 ASKED_FOR = frozenset({FireTrigger.MANUAL, FireTrigger.BACKFILL})
 
-Start = Callable[[Row, Fire], NewTask]
+Start = Callable[[Row, Fire], NewTask | NewExecution]
 
 
 class Refused(Exception):
@@ -46,6 +47,7 @@ class Ledger:
         self.waiting = [fire for fire in fires if fire.outcome == FireOutcome.BUFFERED]
         self.written: dict[datetime, Fire] = {}
         self.tasks: list[tuple[UUID, NewTask]] = []
+        self.executions: list[tuple[Fire, NewExecution]] = []
         self._start = start
 
     def state(self) -> dict[str, Any]:
@@ -69,11 +71,11 @@ class Ledger:
         return limit is None or self.counts["fired"] + waiting < limit
 
     @property
-    def to_cancel(self) -> list[UUID]:
-        """Tasks in whose place a fire waits to start."""
+    def to_cancel(self) -> list[Fire]:
+        """Fires in the place of whose work another waits to start."""
         if not any(fire.overlap_policy == OverlapPolicy.CANCEL_OTHER for fire in self.waiting):
             return []
-        return [fire.task_id for fire in self.running if fire.task_id is not None and not fire.cancelling]
+        return [fire for fire in self.running if not fire.cancelling]
 
     def close_ended(self) -> None:
         """Close the fires whose work is final, and pause after a failure if that is wanted."""
@@ -137,6 +139,16 @@ class Ledger:
             case _:
                 self._decide(fire, FireOutcome.SKIPPED, f"{self._in_the_way()} is not final")
 
+    def refuse(self, fire: Fire, reason: str) -> None:
+        """Take back a fire whose execution could not be started after all."""
+        counter = {FireTrigger.MANUAL: "triggered", FireTrigger.BACKFILL: "backfilled"}
+        self.counts[counter.get(FireTrigger(fire.trigger), "fired")] -= 1
+        self.counts["caught_up"] -= fire.trigger == FireTrigger.CATCH_UP
+        self.running.remove(fire)
+        self.last_execution_id = self.schedule["last_execution_id"]
+        fire.execution_id, fire.open, fire.run_number = None, False, 0
+        self._decide(fire, FireOutcome.REFUSED, reason)
+
     def pause(self, note: str) -> None:
         """ACTIVE -> PAUSED."""
         self.status, self.note, self.next_fire_at = ScheduleStatus.PAUSED, note, None
@@ -156,15 +168,19 @@ class Ledger:
         fire.actual_time = self.now
         fire.run_number = 1 + sum(self.counts[name] for name in ("fired", "triggered", "backfilled"))
         try:
-            task = self._start(self.schedule, fire)
+            work = self._start(self.schedule, fire)
         except Refused as error:
             fire.open, fire.run_number = False, 0
             self._decide(fire, FireOutcome.REFUSED, str(error))
             return
-        fire.task_id = self.last_task_id = new_id()
+        if isinstance(work, NewTask):
+            fire.task_id = self.last_task_id = new_id()
+            self.tasks.append((fire.task_id, work))
+        else:
+            fire.execution_id = self.last_execution_id = new_id()
+            self.executions.append((fire, work))
         fire.open = True
-        fire.work_status = TaskStatus.QUEUED
-        self.tasks.append((fire.task_id, task))
+        fire.work_status = TaskStatus.RUNNING
         self.running.append(fire)
         self._decide(fire, FireOutcome.FIRED, reason)
 

@@ -43,7 +43,7 @@ class ScheduleSteering:
         database: Database,
         firing: Firing,
         ring: ScheduleRing,
-        check_workflow: CheckWorkflow | None,
+        check_workflow: CheckWorkflow,
     ) -> None:
         self._database = database
         self._firing = firing

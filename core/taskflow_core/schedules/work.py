@@ -1,9 +1,10 @@
-"""The work of a fire: a task as its schedule describes it."""
+"""The work of a fire: a task or an execution, as its schedule describes it."""
 
 import json
 from datetime import timedelta
 
 from taskflow_core.errors import InvalidArgument
+from taskflow_core.executions.start import NewExecution
 from taskflow_core.payloads import canonical_json, check_payload
 from taskflow_core.schedules.expressions import ExpressionFailed, compute
 from taskflow_core.schedules.fires import Fire
@@ -30,6 +31,24 @@ def task_of(schedule: Row, fire: Fire, max_payload_bytes: int) -> NewTask:
         attempt_timeout=schedule["attempt_timeout"],
         schedule_time=fire.start_time,
         expire_time=None if expire_after is None else begin + timedelta(seconds=expire_after),
+        schedule_id=schedule["id"],
+    )
+
+
+def execution_of(schedule: Row, fire: Fire, max_payload_bytes: int) -> NewExecution:
+    """The execution of a fire. Raises Refused if its input cannot be computed."""
+    expire_after = schedule["expire_after"]
+    return NewExecution(
+        tenant_id=schedule["tenant_id"],
+        actor=f"schedule {schedule['id']}",
+        workflow_id=schedule["workflow_id"],
+        version=schedule["workflow_version"],
+        name=schedule["task_name"] or schedule["name"],
+        input=_payload(schedule, fire, max_payload_bytes),
+        input_form=schedule["payload_form"],
+        priority=schedule["priority"],
+        tags=tuple(schedule["tags"]),
+        expire_time=None if expire_after is None else fire.actual_time + timedelta(seconds=expire_after),
         schedule_id=schedule["id"],
     )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from taskflow_core.db import Database
 from taskflow_core.errors import InvalidArgument
+from taskflow_core.schedules.fires import WORK_OF
 from taskflow_core.tasks.rows import Row
 
 # Schedules that are told apart, and the length of a period by default.
@@ -18,14 +19,14 @@ SELECT status, count(*) AS count FROM schedules
 WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2) GROUP BY status
 """
 
-# Lateness is of fires that started when they were due: what waited did so on purpose. Fires by their due times, which the key of the table has for each schedule. OFFSET 0: tasks are found one by one.
-FIRES = """
+# Lateness is of fires that started when they were due: what waited did so on purpose. Fires by their due times, which the key of the table has for each schedule.
+FIRES = f"""
 WITH fires AS (
-  SELECT s.id, s.name, f.outcome, t.status,
+  SELECT s.id, s.name, f.outcome, w.status,
     CASE WHEN f.trigger = 'TIME' AND f.reason = ''
       THEN extract(epoch FROM f.actual_time - f.fire_time)::float8 END AS late
   FROM schedules s JOIN schedule_fires f ON f.schedule_id = s.id
-  LEFT JOIN LATERAL (SELECT status FROM tasks WHERE id = f.task_id OFFSET 0) AS t ON true
+  LEFT JOIN {WORK_OF.format(fire="f")} AS w ON true
   WHERE s.tenant_id = $1 AND ($2::uuid IS NULL OR s.id = $2) AND f.fire_time >= $3 AND f.fire_time < $4
 )
 SELECT id, name, count(*) AS fires,
@@ -40,7 +41,7 @@ SELECT id, name, count(*) AS fires,
   percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY late) AS percentiles
 FROM fires GROUP BY GROUPING SETS ((id, name), ())
 ORDER BY id IS NOT NULL, fires DESC, id LIMIT $5
-"""
+"""  # noqa: S608 - the tables are our own
 
 
 @dataclass(frozen=True)
