@@ -95,6 +95,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
         try:
             app = _assemble(settings, database, Queue(client), sandbox)
             yield app
+            await app.watch_all.close()
             await app.creation.drain()
             await app.executions.start.drain()
             await app.reporting.drain()

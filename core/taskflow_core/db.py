@@ -137,6 +137,23 @@ class _Line(asyncpg.Connection):
         # Once the caller has its error.
         asyncio.get_running_loop().call_soon(self.terminate)
 
+    # A caller that is cancelled gives the connection back at once. If it were cut after that, the pool would
+    # raise an error of its own, and the cancellation would be lost.
+
+    async def execute(self, *args: Any, **options: Any) -> str:
+        try:
+            return await super().execute(*args, **options)
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
+
+    async def _execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._execute(*args, **options)  # type: ignore[misc] # not in its stubs
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
+
 
 def sqlalchemy_url(database_url: str) -> str:
     """The same address, in the form that names SQLAlchemy's driver."""

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from support.faults.proxy import Proxy
 from support.tasks import TENANT, new_task
 from taskflow_core.app import App, open_app
+from taskflow_core.db import until_answered
 from taskflow_core.queue import lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
@@ -168,3 +169,31 @@ async def test_a_caller_that_goes_away_leaves_a_pool_that_works(app: App):
         await asyncio.gather(waiting, return_exceptions=True)
     async with asyncio.timeout(10):
         assert await asyncio.gather(*(app.database.pool.fetchval("SELECT 1") for _ in range(20))) == [1] * 20
+
+
+async def test_a_cancelled_caller_ends_as_cancelled_and_is_not_tried_again(app: App):
+    tries = 0
+
+    async def once() -> None:
+        nonlocal tries
+        tries += 1
+        started.set()
+        await app.database.pool.execute("SELECT pg_sleep($1)", 30.0)
+
+    started = asyncio.Event()
+    work = asyncio.create_task(until_answered(once, "sleep"))
+    await started.wait()
+    await until_busy(app)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert tries == 1
+    assert await app.database.pool.fetchval("SELECT 1") == 1
+
+
+async def until_busy(app: App) -> None:
+    """Wait until somebody sleeps in the database."""
+    asking = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())"
+    async with asyncio.timeout(10):
+        while not await app.database.pool.fetchval(asking):
+            await asyncio.sleep(0)

@@ -35,6 +35,12 @@ class Tail:
         self._place: Place | None = None
         self._reader: asyncio.Task[None] | None = None
 
+    async def close(self) -> None:
+        """Stop reading, also if somebody has left a watch without ending it."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
+
     @property
     def draining(self) -> bool:
         """The process is about to stop."""

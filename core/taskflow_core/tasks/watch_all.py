@@ -119,6 +119,10 @@ class TenantWatch:
         self._patience = patience
         self._clock = clock
 
+    async def close(self) -> None:
+        """End what reads for the watches, also if one of them was left without being ended."""
+        await self._tail.close()
+
     async def watch(
         self, tenant_id: str, *, filter: str = "", kinds: Collection[str] = (), resume_token: str = ""
     ) -> AsyncGenerator[TenantMessage, None]:
