@@ -578,7 +578,7 @@ type Schedule struct {
 	// What happens to cron times when clocks change. Unset fields take their defaults.
 	DaylightSaving *DaylightSaving `protobuf:"bytes,27,opt,name=daylight_saving,json=daylightSaving,proto3" json:"daylight_saving,omitempty"`
 	// Spreads the starts: each fire is put off by a time from zero to this, fixed for the schedule and the
-	// fire time. Default: none. At most 24 h.
+	// fire time. Only with `task_type`. Default: none. At most 24 h.
 	Jitter *durationpb.Duration `protobuf:"bytes,28,opt,name=jitter,proto3" json:"jitter,omitempty"`
 	// No fire before this time. Default: none.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`

@@ -211,7 +211,7 @@ export declare type Schedule = Message<"taskflow.v1.Schedule"> & {
 
   /**
    * Spreads the starts: each fire is put off by a time from zero to this, fixed for the schedule and the
-   * fire time. Default: none. At most 24 h.
+   * fire time. Only with `task_type`. Default: none. At most 24 h.
    *
    * @generated from field: google.protobuf.Duration jitter = 28;
    */
