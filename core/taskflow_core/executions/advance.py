@@ -323,7 +323,7 @@ async def _cancel_tasks(
     if not places:
         return happenings
     reason = "the execution no longer needs it"
-    for row in await connection.fetch(CANCEL, sorted(places), None, SERVICE, reason, True):
+    for row in await connection.fetch(CANCEL, sorted(places), None, SERVICE, reason, True, None):
         done.announcements.append(Announcement(row["id"]))
         execution_id, path = places[row["id"]]
         if row["status"] == TaskStatus.RUNNING:
