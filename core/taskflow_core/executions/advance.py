@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 
@@ -323,7 +323,7 @@ async def _cancel_tasks(
     if not places:
         return happenings
     reason = "the execution no longer needs it"
-    for row in await connection.fetch(CANCEL, sorted(places), None, SERVICE, reason, True, str(uuid4())):
+    for row in await connection.fetch(CANCEL, sorted(places), None, SERVICE, reason, True, None):
         done.announcements.append(Announcement(row["id"]))
         execution_id, path = places[row["id"]]
         if row["status"] == TaskStatus.RUNNING:

@@ -82,8 +82,9 @@ WITH created AS (
   FROM jsonb_populate_recordset(NULL::tasks, $1::text::jsonb)
   RETURNING id, tenant_id, status, queue, priority, attempt, run_at
 ), logged AS (
-  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor)
-  SELECT id, 1, tenant_id, 'CREATED', status, 0, $2 FROM created
+  INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
+  SELECT id, 1, tenant_id, 'CREATED', status, 0, $2,
+    CASE WHEN status = 'SCHEDULED' THEN jsonb_build_object('next_attempt_time', run_at) END FROM created
 )
 SELECT id, queue, priority, attempt, run_at, statement_timestamp() AS now FROM created
 """
