@@ -38,7 +38,6 @@ TASK_EXAMPLE = (
     '{"name":"Compute Fibonacci","task_type":"compute",'
     '"payload":{"operation":"fibonacci","n":30},"priority":"high"}'
 )
-)
 
 
 def in_an_hour() -> str:
