@@ -36,6 +36,17 @@ async def calling(story: Story) -> AsyncIterator[tuple[grpc.aio.Channel, tuple[t
         yield channel, (("x-tenant-id", story.load.tenant),)
 
 
+@pytest.fixture(autouse=True)
+async def nothing_left(story: Story) -> AsyncIterator[None]:
+    """Takes away the tasks that nobody runs, and their hints, which other tests would find in Redis."""
+    yield
+    async with calling(story) as (channel, metadata), story.cluster.redis() as client:
+        stub = task_service_pb2_grpc.TaskServiceStub(channel)
+        request = task_service_pb2.BatchCancelTasksRequest(filter='queue = "nobody"')
+        await stub.BatchCancelTasks(request, metadata=metadata)
+        await client.flushdb()
+
+
 async def subscribe(story: Story, *urls: str) -> None:
     """Tell these of every task that is created."""
     async with calling(story) as (channel, metadata):
