@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from uuid import UUID
 
 from taskflow_core.app import App
 from taskflow_proto.v1 import stats_pb2, stats_service_pb2, stats_service_pb2_grpc
@@ -18,6 +19,7 @@ class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
 
     def __init__(self, app: App, drain: Drain) -> None:
         self._stats = app.stats
+        self._webhooks = app.webhooks.statistics
         self._drain = drain
 
     async def GetOverview(
@@ -37,6 +39,14 @@ class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
         self, request: stats_service_pb2.GetQueueStatsRequest, context: Context
     ) -> stats_pb2.QueueStats:
         return pack.queue_stats(await self._stats.queues(current_principal().tenant_id, request.queue))
+
+    async def GetWebhookStats(
+        self, request: stats_service_pb2.GetWebhookStatsRequest, context: Context
+    ) -> stats_pb2.WebhookStats:
+        start, end = unpack.bounds(request)
+        webhook_id = UUID(request.webhook_id) if request.webhook_id else None
+        found = await self._webhooks.read(current_principal().tenant_id, start, end, webhook_id)
+        return pack.webhook_stats(found)
 
     async def WatchStats(
         self, request: stats_service_pb2.WatchStatsRequest, context: Context

@@ -9,7 +9,7 @@ from taskflow_server.pack.executions import (
     node_run,
 )
 from taskflow_server.pack.queues import queue
-from taskflow_server.pack.stats import overview, queue_stats, stats_message, task_stats
+from taskflow_server.pack.stats import overview, queue_stats, stats_message, task_stats, webhook_stats
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
 from taskflow_server.pack.values import timestamp
 from taskflow_server.pack.watch import watch_all_bytes, watch_bytes
@@ -40,6 +40,7 @@ __all__ = [
     "watch_all_bytes",
     "watch_bytes",
     "webhook",
+    "webhook_stats",
     "webhook_with_secret",
     "whole_delivery",
     "with_result",

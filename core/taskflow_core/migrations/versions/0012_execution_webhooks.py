@@ -1,4 +1,4 @@
-"""The trigger that plans deliveries with the events of executions."""
+"""The trigger that plans deliveries with the events of executions, and the index to count executions by."""
 
 from alembic import op
 
@@ -78,6 +78,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION plan_execution_webhooks()
 
 
 def upgrade() -> None:
+    op.create_index("workflow_executions_status", "workflow_executions", ["tenant_id", "status"])
     for statement in (TOLD, TYPES, PLAN, TRIGGER):
         op.execute(statement)
 
@@ -87,3 +88,4 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION plan_execution_webhooks")
     op.execute("DROP FUNCTION execution_event_type")
     op.execute("DROP FUNCTION told_of_execution")
+    op.drop_index("workflow_executions_status", "workflow_executions")
