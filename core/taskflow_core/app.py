@@ -27,6 +27,7 @@ from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.settings import QueueSettings
 from taskflow_core.result_store import open_result_store
 from taskflow_core.retry import RetryPolicy
+from taskflow_core.schedules.assembly import Schedules, assemble_schedules
 from taskflow_core.settings import Settings
 from taskflow_core.stats.statistics import Statistics
 from taskflow_core.tail import Tail
@@ -71,6 +72,7 @@ class App:
     queues: QueueSettings
     reporting: TaskReporting
     watch: TaskWatch
+    schedules: Schedules
     watch_all: TenantWatch
     sweep: Sweep
     retention: Retention
@@ -99,6 +101,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.reporting.drain()
             await app.settlement.drain()
             await app.held.drain()
+            await app.schedules.ring.drain()
             await app.webhooks.settlement.drain()
             await app.announcer.drain()
         finally:
@@ -142,6 +145,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         keep_alive=settings.keep_alive_interval,
         max_duration=settings.max_watch_duration,
     )
+    executions = _executions(settings, database, announcer, feed, page_tokens, advancement)
     return App(
         settings=settings,
         database=database,
@@ -183,6 +187,9 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
             patience=settings.slow_reader_patience,
             kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
         ),
+        schedules=assemble_schedules(
+            settings, database, queue, announcer, cancellation, page_tokens, executions
+        ),
         sweep=Sweep(
             database,
             queue,
@@ -211,7 +218,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         ),
         stats=stats,
         webhooks=assemble_webhooks(settings, database, queue, page_tokens),
-        executions=_executions(settings, database, announcer, feed, page_tokens, advancement),
+        executions=executions,
         expressions=expressions,
         workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
     )

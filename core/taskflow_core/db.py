@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
+from asyncpg.transaction import Transaction
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from taskflow_core.settings import Settings
@@ -124,6 +125,18 @@ def _patience(settings: Settings) -> dict[str, Any]:
     }
 
 
+class _Transaction(Transaction):
+    """A transaction over whose end a connection that was cut says nothing: why it was cut is the error."""
+
+    def __init__(self, connection: "_Line", **options: Any) -> None:
+        super().__init__(connection, **options)
+        self._line = connection
+
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
+        if error is None or not self._line.is_closed():
+            await super().__aexit__(kind, error, trace)
+
+
 class _Line(asyncpg.Connection):
     """A connection that is cut when nobody waits for its answer any more.
 
@@ -136,6 +149,9 @@ class _Line(asyncpg.Connection):
             waiter.set_result(None)
         # Once the caller has its error.
         asyncio.get_running_loop().call_soon(self.terminate)
+
+    def transaction(self, **options: Any) -> Transaction:
+        return _Transaction(self, **{"isolation": None, "readonly": False, "deferrable": False, **options})
 
     # A caller that is cancelled gives the connection back at once. If it were cut after that, the pool would
     # raise an error of its own, and the cancellation would be lost.

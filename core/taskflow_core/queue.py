@@ -27,6 +27,7 @@ RUN_TASK = "run_task"
 # Missing after a wipe: then the sweep puts every hint back at full speed.
 EPOCH_KEY = "taskflow:epoch"
 EVENTS_CHANNEL = "taskflow:events"
+SCHEDULES_CHANNEL = "taskflow:schedules"
 # A hint nobody took lives this long; the sweep puts it back if the task still waits.
 HINT_TTL_MS = 24 * 3600 * 1000
 # Hints of tasks due later than this wait in PostgreSQL until the sweep promotes them.
@@ -239,6 +240,10 @@ class Queue:
     async def tell_cancel(self, session_id: int, task_id: UUID, attempt: int) -> None:
         """Tell the worker that runs the task to cancel it."""
         await self.redis.publish(cancel_channel(session_id), f"{task_id}:{attempt}")
+
+    async def ring_schedulers(self) -> None:
+        """Tell every scheduler that the next time of a schedule may have changed. Call it after the commit."""
+        await self.redis.publish(SCHEDULES_CHANNEL, b"")
 
 
 def open_redis(settings: Settings) -> ArqRedis:

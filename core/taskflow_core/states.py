@@ -199,6 +199,91 @@ class AttemptOutcome(StrEnum):
     LOST = "LOST"
 
 
+class ScheduleType(StrEnum):
+    """What describes the times of a schedule."""
+
+    CRON = "CRON"
+    INTERVAL = "INTERVAL"
+    ONE_TIME = "ONE_TIME"
+
+
+class ScheduleStatus(StrEnum):
+    """Whether a schedule fires."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+
+
+SCHEDULE_MOVES: dict[ScheduleStatus, frozenset[ScheduleStatus]] = {
+    # paused by a caller or by a failure | no time is left
+    ScheduleStatus.ACTIVE: frozenset({ScheduleStatus.PAUSED, ScheduleStatus.COMPLETED}),
+    # resumed, with times left or without
+    ScheduleStatus.PAUSED: frozenset({ScheduleStatus.ACTIVE, ScheduleStatus.COMPLETED}),
+    # an update gave it times
+    ScheduleStatus.COMPLETED: frozenset({ScheduleStatus.ACTIVE}),
+}
+
+
+class OverlapPolicy(StrEnum):
+    """What a fire does while the work of an earlier one is not final."""
+
+    SKIP = "SKIP"
+    BUFFER_ONE = "BUFFER_ONE"
+    BUFFER_ALL = "BUFFER_ALL"
+    CANCEL_OTHER = "CANCEL_OTHER"
+    ALLOW_ALL = "ALLOW_ALL"
+
+
+class CatchUpPolicy(StrEnum):
+    """What becomes of times that passed while no scheduler ran."""
+
+    ALL = "ALL"
+    LATEST = "LATEST"
+    NONE = "NONE"
+
+
+class FireTrigger(StrEnum):
+    """What made a schedule fire."""
+
+    TIME = "TIME"
+    CATCH_UP = "CATCH_UP"
+    MANUAL = "MANUAL"
+    BACKFILL = "BACKFILL"
+
+
+class FireOutcome(StrEnum):
+    """What became of a fire."""
+
+    FIRED = "FIRED"
+    BUFFERED = "BUFFERED"
+    SKIPPED = "SKIPPED"
+    MISSED = "MISSED"
+    DROPPED = "DROPPED"
+    REFUSED = "REFUSED"
+
+
+# Fires that started nothing can be decided anew by a backfill.
+_DECIDED_ANEW = frozenset(
+    {
+        FireOutcome.FIRED,
+        FireOutcome.BUFFERED,
+        FireOutcome.SKIPPED,
+        FireOutcome.DROPPED,
+        FireOutcome.REFUSED,
+    }
+)
+FIRE_MOVES: dict[FireOutcome, frozenset[FireOutcome]] = {
+    FireOutcome.FIRED: frozenset(),
+    # its turn came | a newer fire took its place | its work could not be created
+    FireOutcome.BUFFERED: frozenset({FireOutcome.FIRED, FireOutcome.SKIPPED, FireOutcome.REFUSED}),
+    FireOutcome.SKIPPED: _DECIDED_ANEW,
+    FireOutcome.MISSED: _DECIDED_ANEW,
+    FireOutcome.DROPPED: _DECIDED_ANEW,
+    FireOutcome.REFUSED: _DECIDED_ANEW,
+}
+
+
 class WebhookStatus(StrEnum):
     """Whether a webhook gets events, and why not."""
 

@@ -27,6 +27,7 @@ async def _serve(settings: Settings) -> None:
     from taskflow_server.dead_letter_service import DeadLetterService  # noqa: PLC0415 - after the environment is set
     from taskflow_server.drain import Drain  # noqa: PLC0415
     from taskflow_server.queue_service import QueueService  # noqa: PLC0415
+    from taskflow_server.schedule_service import ScheduleService  # noqa: PLC0415
     from taskflow_server.server import serving  # noqa: PLC0415
     from taskflow_server.stats_service import StatsService  # noqa: PLC0415
     from taskflow_server.task_service import TaskService  # noqa: PLC0415
@@ -39,9 +40,10 @@ async def _serve(settings: Settings) -> None:
             TaskService(app),
             DeadLetterService(app),
             QueueService(app),
+            ScheduleService(app),
             WorkflowService(app),
             WebhookService(app),
-            StatsService(app, drain),  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
+            StatsService(app, drain),
         ]
         async with serving(app, servicers, drain):
             await _until_told_to_stop()

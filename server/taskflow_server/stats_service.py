@@ -15,7 +15,7 @@ DEFAULT_INTERVAL = 2.0  # seconds
 
 
 class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
-    """Tells the caller's figures. Calls that are not here are not built yet."""
+    """Tells the caller's figures."""
 
     def __init__(self, app: App, drain: Drain) -> None:
         self._stats = app.stats
@@ -39,6 +39,17 @@ class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
         self, request: stats_service_pb2.GetQueueStatsRequest, context: Context
     ) -> stats_pb2.QueueStats:
         return pack.queue_stats(await self._stats.queues(current_principal().tenant_id, request.queue))
+
+    async def GetScheduleStats(
+        self, request: stats_service_pb2.GetScheduleStatsRequest, context: Context
+    ) -> stats_pb2.ScheduleStats:
+        found = await self._stats.schedules(
+            current_principal().tenant_id,
+            UUID(request.schedule_id) if request.schedule_id else None,
+            start=unpack.time(request.start_time, "start_time") if request.HasField("start_time") else None,
+            end=unpack.time(request.end_time, "end_time") if request.HasField("end_time") else None,
+        )
+        return pack.schedule_stats(found)
 
     async def GetWebhookStats(
         self, request: stats_service_pb2.GetWebhookStatsRequest, context: Context

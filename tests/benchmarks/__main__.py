@@ -12,6 +12,10 @@ from rich.table import Table
 import backlog
 import lanes
 import measure
+import stats
+import watching
+import webhooks
+import workflows
 from running import ALL_LANES, Measured, measured_stack
 
 Measurement = Callable[[Measured], Awaitable[dict[str, float]]]
@@ -88,6 +92,37 @@ def bench(tasks: int, waiting: int, only: str) -> None:
     report.measure(
         {f"beside a backlog of {waiting:,}": lambda stack: backlog.backlog(stack, waiting)},
         plans=backlog.plans,
+    )
+    report.measure(
+        {
+            "5,000 streams over 50 tasks": watching.watchers,
+            "100 streams over all tasks": watching.tenant_watchers,
+        }
+    )
+    report.measure({"200 tasks report 1,000 times a second": watching.reporting}, TASKFLOW_WORKER_SLOTS="500")
+    report.measure(
+        {
+            f"statistics of {tasks:,} tasks": lambda stack: stats.stats_cost(
+                stack.database_url, stack.redis_url, tasks
+            )
+        }
+    )
+    report.measure(
+        {
+            "chains of 3 nodes from 32 callers": lambda stack: workflows.chain_throughput(stack, tasks // 20),
+            "from a node's end to its child's start, 10/s": lambda stack: workflows.edge_latency(
+                stack, 10, 200
+            ),
+            "map over 10,000 items": lambda stack: workflows.wide_map(stack, 10_000),
+        }
+    )
+    report.measure(
+        {
+            "webhook deliveries": lambda stack: webhooks.delivery_throughput(stack, tasks // 4),
+            "webhook lateness, 50/s": lambda stack: webhooks.delivery_lateness(stack, 50, 250),
+        },
+        TASKFLOW_WEBHOOK_ALLOW_HTTP="true",
+        TASKFLOW_HTTP_ALLOW_PRIVATE="true",
     )
     report.close()
 

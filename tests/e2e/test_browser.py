@@ -100,7 +100,7 @@ def browsing(url: str, folder: Path) -> Iterator[None]:
 @pytest.mark.skipif(BROWSER is None, reason=f"no browser is installed: none of {', '.join(BROWSERS)}")
 def test_a_browser_follows_a_task_to_its_end_over_a_restart_of_the_server(data_folder: Path) -> None:
     gate = data_folder / "go on"
-    with running_dev(data_folder, "--import", str(HANDLERS)) as dev, serving_page() as site:
+    with running_dev(data_folder, "--import", str(HANDLERS[0])) as dev, serving_page() as site:
         taskflow = dev.addresses["rest"]
         with httpx.Client(base_url=taskflow, timeout=30) as rest:
             task = submit(rest, "test.halfway", {"until": str(gate)})

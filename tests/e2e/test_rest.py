@@ -38,10 +38,6 @@ TASK_EXAMPLE = (
     '{"name":"Compute Fibonacci","task_type":"compute",'
     '"payload":{"operation":"fibonacci","n":30},"priority":"high"}'
 )
-SCHEDULE_EXAMPLE = (
-    '{"name":"Daily Report","task_type":"email","task_name":"Send Report",'
-    '"schedule_type":"cron","cron_expression":"0 9 * * *"}'
-)
 
 
 def in_an_hour() -> str:
@@ -78,15 +74,6 @@ def test_the_task_of_the_design_runs_to_its_result(rest: httpx.Client) -> None:
     assert done["status"] == "SUCCEEDED"
     assert "832040" in json.dumps(done["result"])
     assert get(rest, created) == done
-
-
-def test_the_schedule_of_the_design_is_not_built_yet(rest: httpx.Client) -> None:
-    refused(
-        rest.post("/api/v1/schedules", content=SCHEDULE_EXAMPLE, headers=JSON_TYPE),
-        501,
-        12,
-        "NOT_IMPLEMENTED",
-    )
 
 
 def test_a_curl_that_names_no_content_type_is_understood(rest: httpx.Client) -> None:

@@ -5,7 +5,7 @@ import pytest
 from taskflow_core import states
 from taskflow_core.errors import TaskFlowError
 from taskflow_core.states import TASK_FINAL, TASK_MOVES, TaskStatus
-from taskflow_proto.v1 import errors_pb2, task_pb2
+from taskflow_proto.v1 import errors_pb2, schedule_pb2, task_pb2
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,12 @@ from taskflow_proto.v1 import errors_pb2, task_pb2
         (states.Priority, task_pb2.Task.Priority),
         (states.EventKind, task_pb2.TaskEvent.Kind),
         (states.AttemptOutcome, task_pb2.TaskAttempt.Outcome),
+        (states.ScheduleType, schedule_pb2.Schedule.Type),
+        (states.ScheduleStatus, schedule_pb2.Schedule.Status),
+        (states.OverlapPolicy, schedule_pb2.Schedule.OverlapPolicy),
+        (states.CatchUpPolicy, schedule_pb2.Schedule.CatchUpPolicy),
+        (states.FireOutcome, schedule_pb2.ScheduleFire.Outcome),
+        (states.FireTrigger, schedule_pb2.ScheduleFire.Trigger),
     ],
 )
 def test_every_enum_has_the_same_values_here_and_in_the_contract(ours, theirs):

@@ -1,6 +1,6 @@
-"""The process that keeps the house: it sweeps up what others left behind.
+"""The process that keeps the house: it fires schedules, and sweeps up what others left behind.
 
-Any number may run; the database sees to it that nothing is done twice. APScheduler is the timer.
+Any number may run; the database sees to it that nothing is done twice. APScheduler is the timer of the house.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from taskflow_core.app import App
 from taskflow_core.db import CONNECTION_ERRORS
 from taskflow_core.queue import REDIS_ERRORS
+from taskflow_worker.firing import ScheduleTimer
 
 log = structlog.get_logger()
 
@@ -39,8 +40,13 @@ async def run_scheduler(app: App, stop: asyncio.Event) -> None:
         )
     scheduler.start()
     log.info("scheduler ready", sweep_seconds=app.settings.sweep_seconds)
+    timer = ScheduleTimer(app.schedules.firing, app.queue)
     try:
-        await stop.wait()
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(timer.tick_on()), group.create_task(timer.listen())]
+            await stop.wait()
+            for task in running:
+                task.cancel()
     finally:
         scheduler.shutdown(wait=False)
 

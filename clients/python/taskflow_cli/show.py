@@ -16,7 +16,10 @@ from rich.table import Table
 from taskflow_client import (
     Delivery,
     DeliveryAttempt,
+    PreviewedFire,
     Queue,
+    Schedule,
+    ScheduleFire,
     Task,
     TaskAttempt,
     TaskEvent,
@@ -35,6 +38,11 @@ COLOURS = {
     "RETRYING": "yellow",
     "LOST": "red",
     "PAUSED": "yellow",
+    "BUFFERED": "cyan",
+    "SKIPPED": "yellow",
+    "MISSED": "red",
+    "DROPPED": "red",
+    "REFUSED": "bold red",
     "DISABLED": "yellow",
     "FAILING": "bold red",
     "GONE": "magenta",
@@ -164,6 +172,55 @@ def print_problems(problems: Iterable[WorkflowProblem]) -> None:
     for problem in problems:
         where = f"[bold]{escape(problem.field)}[/] " if problem.field else ""
         console.print(f"{where}[red]{escape(problem.rule)}[/] {escape(problem.description)}", soft_wrap=True)
+
+
+def print_schedules(schedules: Iterable[Schedule]) -> None:
+    table = table_of("id", "name", "starts", "times", "status", "next", "fired", "note")
+    for one in schedules:
+        table.add_row(
+            one.id,
+            _short(one.name),
+            _short(one.task_type or f"workflow {one.workflow_id}"),
+            escape(_times_of(one)),
+            coloured(Schedule.Status.Name(one.status)),
+            local(one.next_fire_time) if one.HasField("next_fire_time") else "",
+            str(one.fire_counts.fired),
+            _short(one.note),
+        )
+    print_table(table)
+
+
+def print_fires(fires: Iterable[ScheduleFire]) -> None:
+    """What became of times, and why."""
+    table = table_of("time", "outcome", "trigger", "run", "work", "reason")
+    for fire in fires:
+        table.add_row(
+            local(fire.fire_time, "milliseconds"),
+            coloured(ScheduleFire.Outcome.Name(fire.outcome)),
+            ScheduleFire.Trigger.Name(fire.trigger),
+            str(fire.run_number or ""),
+            fire.task_id or fire.execution_id,
+            escape(fire.reason),
+        )
+    print_table(table)
+
+
+def print_preview(fires: Iterable[PreviewedFire]) -> None:
+    """Times that lie ahead, in the zone of their schedule."""
+    table = table_of("time", "start", "")
+    for fire in fires:
+        change = "[yellow]clocks change[/]" if fire.clock_change else ""
+        table.add_row(fire.local_time, local(fire.start_time, "milliseconds"), change)
+    print_table(table)
+
+
+def _times_of(schedule: Schedule) -> str:
+    if schedule.HasField("interval"):
+        return f"every {schedule.interval.ToTimedelta()}"
+    if schedule.HasField("run_time"):
+        return local(schedule.run_time)
+    expressions = [schedule.cron_expression, *schedule.cron_expressions]
+    return " | ".join(expression for expression in expressions if expression)
 
 
 def _limits(of: Queue | TaskTypeLimit) -> str:

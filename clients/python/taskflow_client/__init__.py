@@ -31,12 +31,15 @@ from taskflow_client.executions import (
 from taskflow_client.flow import INDEX, INPUT, ITEM, Expression, Flow, Job, cel
 from taskflow_client.new_task import NewTask, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
+from taskflow_client.schedules import Schedules
 from taskflow_client.stats import Stats
 from taskflow_client.verification import WebhookInvalid, verify_webhook
 from taskflow_client.watching import Event, Finished, Snapshot, SnapshotEnd, TenantUpdate, Update
 from taskflow_client.webhooks import Webhooks
 from taskflow_client.workflows import Workflows
 from taskflow_proto.v1.queue_pb2 import Queue, TaskTypeLimit
+from taskflow_proto.v1.schedule_pb2 import Schedule, ScheduleFire
+from taskflow_proto.v1.schedule_service_pb2 import PreviewedFire
 from taskflow_proto.v1.stats_pb2 import (
     DurationStats,
     LaneStats,
@@ -83,11 +86,15 @@ __all__ = [
     "OutOfRange",
     "Overview",
     "PermissionDenied",
+    "PreviewedFire",
     "Queue",
     "QueueStats",
     "Queues",
     "ResourceExhausted",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleFire",
+    "Schedules",
     "Snapshot",
     "SnapshotEnd",
     "Stats",

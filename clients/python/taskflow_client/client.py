@@ -16,6 +16,7 @@ from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc
 from taskflow_client.executions import Executions
 from taskflow_client.new_task import NewTask, Priority, RetryPolicy, UniqueKey
 from taskflow_client.queues import Queues
+from taskflow_client.schedules import Schedules
 from taskflow_client.stats import Stats
 from taskflow_client.watching import Finished, TenantUpdate, Update, follow, task_update, tenant_update
 from taskflow_client.webhooks import Webhooks
@@ -76,6 +77,7 @@ class TaskFlow:
         self._timeout = timeout
         self._patience = patience
         self.queues = Queues(self._channel, self._call)
+        self.schedules = Schedules(self._channel, self._call)
         self.workflows = Workflows(self._channel, self._call)
         self.executions = Executions(self._channel, self._call, self._metadata, patience)
         self.webhooks = Webhooks(self._channel, self._call)

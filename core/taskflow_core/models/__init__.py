@@ -13,6 +13,7 @@ from taskflow_core.models.execution import (
     WorkflowExecution,
 )
 from taskflow_core.models.queue import Queue
+from taskflow_core.models.schedule import Schedule, ScheduleFire
 from taskflow_core.models.stats import StatsCursor, TaskCount, TaskStats
 from taskflow_core.models.task import DEAD_LETTER, FINAL, Task, TaskAttempt, TaskEvent, TaskResult
 from taskflow_core.models.webhook import Webhook, WebhookAttempt, WebhookDelivery
@@ -28,6 +29,8 @@ __all__ = [
     "ExecutionSignal",
     "NodeRun",
     "Queue",
+    "Schedule",
+    "ScheduleFire",
     "StatsCursor",
     "Task",
     "TaskAttempt",

@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+from uuid import UUID
 
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Database, until_answered
 from taskflow_core.stats.overview import Overview, read_overview
 from taskflow_core.stats.queues import QueueStats, read_queue_stats
 from taskflow_core.stats.rollup import StatsRollup
+from taskflow_core.stats.schedules import ScheduleStats, read_schedule_stats
 from taskflow_core.stats.tasks import TaskFilter, TaskStats, read_task_stats
 
 # Seconds that a reader outlives a database that is away; a watch has more of them.
@@ -75,6 +77,21 @@ class Statistics:
         return await until_answered(
             lambda: read_queue_stats(self._database, tenant_id, queue, lease_seconds=self._lease_seconds),
             "read statistics of queues",
+            give_up_after=PATIENCE,
+        )
+
+    async def schedules(
+        self,
+        tenant_id: str,
+        schedule_id: UUID | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> ScheduleStats:
+        """Fires of all schedules, or of one, over a period; by default over the last day. Raises InvalidArgument."""
+        return await until_answered(
+            lambda: read_schedule_stats(self._database, tenant_id, schedule_id, start=start, end=end),
+            "read statistics of schedules",
             give_up_after=PATIENCE,
         )
 

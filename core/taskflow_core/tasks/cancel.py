@@ -103,10 +103,13 @@ class TaskCancellation:
             nonlocal tries
             tries += 1
             before = await self._database.by_key.fetch(FIND_DONE, task_ids, call) if tries > 1 else []
+            arguments = (task_ids, tenant_id, actor, reason, True, call)
+            executions = await self._database.by_key.fetch(FIND_EXECUTIONS, task_ids)
+            if not executions:
+                return before, await self._database.by_key.fetch(CANCEL, *arguments)
             async with self._database.pool.acquire() as connection, connection.transaction():
-                found = await connection.fetch(FIND_EXECUTIONS, task_ids)
-                locked = await self._executions.lock(connection, (row["execution_id"] for row in found))
-                moved = list(await connection.fetch(CANCEL, task_ids, tenant_id, actor, reason, True, call))
+                locked = await self._executions.lock(connection, (row["execution_id"] for row in executions))
+                moved = list(await connection.fetch(CANCEL, *arguments))
                 advanced = await self._executions.after_tasks(connection, locked, moved)
             await self._executions.say(advanced)
             return before, moved

@@ -50,6 +50,7 @@ class NewTask:
     expire_time: datetime | None = None
     unique_key: UniqueKey | None = None
     request_id: str | None = None
+    schedule_id: UUID | None = None  # whose fire it is
 
     def digest(self) -> str:
         """Tells a repeated request from another one under the same request id."""
@@ -70,17 +71,19 @@ INSERT = """
 WITH created AS (
   INSERT INTO tasks (
     id, tenant_id, name, task_type, queue, priority, payload, payload_form, tags, retry_policy,
-    attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, run_at, status)
+    attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, run_at, status,
+    schedule_id)
   SELECT
     id, tenant_id, name, task_type, queue, priority, payload, payload_form, tags::text[], retry_policy::jsonb,
     attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest,
-    greatest(schedule_at, now()), CASE WHEN schedule_at > now() THEN 'SCHEDULED' ELSE 'QUEUED' END
+    greatest(schedule_at, now()), CASE WHEN schedule_at > now() THEN 'SCHEDULED' ELSE 'QUEUED' END,
+    schedule_id
   FROM unnest(
     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::float8[], $12::timestamptz[], $13::text[], $14::text[], $15::text[], $16::text[],
-    $17::timestamptz[]) AS new (
+    $17::timestamptz[], $19::uuid[]) AS new (
     id, tenant_id, name, task_type, queue, priority, payload, payload_form, tags, retry_policy,
-    attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, schedule_at)
+    attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, schedule_at, schedule_id)
   ON CONFLICT DO NOTHING
   RETURNING id, tenant_id, status, run_at, created_at
 ), logged AS (
@@ -167,7 +170,7 @@ class TaskCreation:
         return outcomes
 
     async def _insert(self, connection: Connection, batch: Sequence[Numbered]) -> list[Row | TaskFlowError]:
-        created = {record["id"]: record for record in await _insert_rows(connection, batch)}
+        created = {record["id"]: record for record in await insert_rows(connection, batch)}
         outcomes: list[Row | TaskFlowError] = []
         refused: list[tuple[int, Numbered]] = []
         for index, (task_id, task) in enumerate(batch):
@@ -210,12 +213,13 @@ class TaskCreation:
                 await cancel_waiting(connection, holder["id"], task.actor, reason="replaced by a newer task")
                 self._announcer.announce([Announcement(holder["id"])])
             # Whoever was in the way has gone.
-            for record in await _insert_rows(connection, [(task_id, task)]):
+            for record in await insert_rows(connection, [(task_id, task)]):
                 return _row(task_id, task, record)
         return Unavailable("other tasks with the same key come and go too fast; try again")
 
 
-async def _insert_rows(connection: Connection, batch: Sequence[Numbered]) -> list[asyncpg.Record]:
+async def insert_rows(connection: Connection, batch: Sequence[Numbered]) -> list[asyncpg.Record]:
+    """Store those of the tasks that nothing stands against: their ids, statuses and times."""
     ids = [task_id for task_id, _ in batch]
     tasks = [task for _, task in batch]
     rows = await connection.fetch(
@@ -238,6 +242,7 @@ async def _insert_rows(connection: Connection, batch: Sequence[Numbered]) -> lis
         [None if t.request_id is None else t.digest() for t in tasks],
         [t.schedule_time for t in tasks],
         [t.actor for t in tasks],
+        [t.schedule_id for t in tasks],
     )
     return list(rows)
 

@@ -1,4 +1,4 @@
-"""Deleting what is old: finished tasks with all that belongs to them, and the sessions of workers long gone.
+"""Deleting what is old: finished tasks with all that belongs to them, sessions of workers long gone, and fires.
 
 Any number of processes may do it. Stored results go before the rows that name them, so whoever dies in
 between leaves nothing that nobody would find again.
@@ -81,6 +81,17 @@ WITH old AS MATERIALIZED (
 DELETE FROM worker_sessions s USING old WHERE s.id = old.id RETURNING s.id
 """
 
+# Not those that wait, or whose work was not final when a scheduler looked last.
+DELETE_FIRES = """
+WITH old AS MATERIALIZED (
+  SELECT schedule_id, fire_time FROM schedule_fires
+  WHERE actual_time < now() - make_interval(secs => $1) AND NOT open
+  ORDER BY actual_time LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+DELETE FROM schedule_fires f USING old WHERE f.schedule_id = old.schedule_id AND f.fire_time = old.fire_time
+RETURNING 1
+"""
+
 
 @dataclass(frozen=True)
 class RetentionLimits:
@@ -88,7 +99,7 @@ class RetentionLimits:
 
     tasks: float
     dead_letters: float
-    batch: int = 500  # tasks, or sessions
+    batch: int = 500  # tasks, sessions or fires
     batch_events: int = 20_000  # of these tasks; more only if a single task has more
 
 
@@ -119,7 +130,8 @@ class Retention:
             deleted = {
                 "tasks": await self._delete_old(DONE, self._limits.tasks),
                 "dead_letters": await self._delete_old(DEAD, self._limits.dead_letters),
-                "sessions": await self._delete_sessions(),
+                "sessions": await self._delete_each(DELETE_SESSIONS, SESSION_SECONDS),
+                "fires": await self._delete_each(DELETE_FIRES, self._limits.tasks),
             }
             return {part: count for part, count in deleted.items() if count}
 
@@ -170,10 +182,10 @@ class Retention:
             return []
         return [row["id"]]
 
-    async def _delete_sessions(self) -> int:
+    async def _delete_each(self, statement: str, seconds: float) -> int:
         deleted = 0
         while True:
-            rows = await self._database.pool.fetch(DELETE_SESSIONS, SESSION_SECONDS, self._limits.batch)
+            rows = await self._database.pool.fetch(statement, seconds, self._limits.batch)
             deleted += len(rows)
             if len(rows) < self._limits.batch:
                 return deleted

@@ -9,7 +9,15 @@ from taskflow_server.pack.executions import (
     node_run,
 )
 from taskflow_server.pack.queues import queue
-from taskflow_server.pack.stats import overview, queue_stats, stats_message, task_stats, webhook_stats
+from taskflow_server.pack.schedules import fire, schedule, schedule_preview
+from taskflow_server.pack.stats import (
+    overview,
+    queue_stats,
+    schedule_stats,
+    stats_message,
+    task_stats,
+    webhook_stats,
+)
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
 from taskflow_server.pack.values import timestamp
 from taskflow_server.pack.watch import watch_all_bytes, watch_bytes
@@ -27,11 +35,15 @@ __all__ = [
     "execution_event",
     "execution_preview",
     "execution_watch_message",
+    "fire",
     "node_run",
     "overview",
     "preview",
     "queue",
     "queue_stats",
+    "schedule",
+    "schedule_preview",
+    "schedule_stats",
     "stats_message",
     "task",
     "task_stats",

@@ -9,11 +9,12 @@ from taskflow_core.stats.durations import Durations
 from taskflow_core.stats.figures import COUNTED_KINDS, Figures
 from taskflow_core.stats.overview import Overview
 from taskflow_core.stats.queues import LaneStats, QueueStats
+from taskflow_core.stats.schedules import ScheduleStats
 from taskflow_core.stats.tasks import TaskStats
 from taskflow_core.tasks.rows import Row
 from taskflow_core.webhooks.statistics import WebhookFigures
 from taskflow_proto.v1 import stats_pb2, stats_service_pb2, task_service_pb2
-from taskflow_server.pack.values import duration, timestamp
+from taskflow_server.pack.values import duration, id_text, timestamp
 
 Counts = TypeVar("Counts")
 WEBHOOK_COUNTS = ("total", "enabled", "disabled", "gone", "failing")
@@ -61,6 +62,18 @@ def queue_stats(found: QueueStats) -> stats_pb2.QueueStats:
         time=timestamp(found.time),
         lanes=map(_lane, found.lanes),
         workers=map(_worker, found.workers),
+    )
+
+
+def schedule_stats(found: ScheduleStats) -> stats_pb2.ScheduleStats:
+    """Schedules over a period."""
+    current = {status.lower(): count for status, count in found.current.items()}
+    return stats_pb2.ScheduleStats(
+        start_time=timestamp(found.start),
+        end_time=timestamp(found.end),
+        current=stats_pb2.ScheduleCounts(total=sum(current.values()), **current),
+        total=_fires(found.total),
+        by_schedule=map(_fires, found.by_schedule),
     )
 
 
@@ -141,6 +154,27 @@ def _durations(found: Durations) -> stats_pb2.DurationStats:
         p95=duration(found.percentile(0.95)),
         p99=duration(found.percentile(0.99)),
         max=duration(found.longest / 1e6),
+    )
+
+
+def _fires(row: Row) -> stats_pb2.ScheduleGroupStats:
+    names = ("fired", "skipped", "missed", "dropped", "refused", "succeeded", "failed")
+    lateness = stats_pb2.DurationStats()
+    if row["measured"]:
+        p50, p95, p99 = row["percentiles"]
+        lateness = stats_pb2.DurationStats(
+            count=row["measured"],
+            average=duration(row["average"]),
+            p50=duration(p50),
+            p95=duration(p95),
+            p99=duration(p99),
+            max=duration(row["longest"]),
+        )
+    return stats_pb2.ScheduleGroupStats(
+        schedule_id=id_text(row["id"]),
+        name=row["name"] or "",
+        lateness=lateness,
+        **{name: row[name] for name in names},
     )
 
 

@@ -10,7 +10,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.payloads import check_payload, payload_text
 from taskflow_core.tasks.retry import NewPayload
-from taskflow_proto.v1 import dead_letter_service_pb2, retry_policy_pb2, task_pb2, task_service_pb2
+from taskflow_proto.v1 import (
+    dead_letter_service_pb2,
+    retry_policy_pb2,
+    schedule_pb2,
+    task_pb2,
+    task_service_pb2,
+)
 from taskflow_server.structs import fields_of
 
 
@@ -33,7 +39,10 @@ def time(time: Timestamp, field: str) -> datetime:
 
 
 def payload(
-    message: task_pb2.Task | dead_letter_service_pb2.ReplayDeadLettersRequest, limit: int, *, within: str = ""
+    message: task_pb2.Task | schedule_pb2.Schedule | dead_letter_service_pb2.ReplayDeadLettersRequest,
+    limit: int,
+    *,
+    within: str = "",
 ) -> NewPayload:
     """The payload of a message that is `within` its request, in the form in which it came."""
     if message.WhichOneof("payload_kind") == "payload_json":

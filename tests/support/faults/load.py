@@ -30,6 +30,7 @@ class Load:
     """A client of one tenant of its own."""
 
     def __init__(self, channel: grpc.aio.Channel, tenant: str) -> None:
+        self.channel = channel
         self.tenant = tenant
         self.submissions: list[Submission] = []
         self._metadata = (("x-tenant-id", tenant),)

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from taskflow_core.models.base import TransactionId
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

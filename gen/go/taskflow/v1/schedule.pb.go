@@ -541,8 +541,8 @@ type Schedule struct {
 	PayloadKind isSchedule_PayloadKind `protobuf_oneof:"payload_kind"`
 	// Payload fields that each fire computes: a name and a CEL expression, such as
 	// `{"day": "fire.time.getDate(schedule.time_zone)"}`. Laid over the payload. Expressions see `fire` (`time`,
-	// `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`). At most 64, each at most 2,000
-	// characters.
+	// `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`); macros that repeat, such as `map`, are not
+	// allowed. At most 64, each at most 2,000 characters.
 	PayloadExpressions map[string]string `protobuf:"bytes,10,rep,name=payload_expressions,json=payloadExpressions,proto3" json:"payload_expressions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How urgent the work is. Default: NORMAL.
 	Priority Task_Priority `protobuf:"varint,11,opt,name=priority,proto3,enum=taskflow.v1.Task_Priority" json:"priority,omitempty"`
@@ -578,7 +578,7 @@ type Schedule struct {
 	// What happens to cron times when clocks change. Unset fields take their defaults.
 	DaylightSaving *DaylightSaving `protobuf:"bytes,27,opt,name=daylight_saving,json=daylightSaving,proto3" json:"daylight_saving,omitempty"`
 	// Spreads the starts: each fire is put off by a time from zero to this, fixed for the schedule and the
-	// fire time. Default: none. At most 24 h.
+	// fire time. Only with `task_type`. Default: none. At most 24 h.
 	Jitter *durationpb.Duration `protobuf:"bytes,28,opt,name=jitter,proto3" json:"jitter,omitempty"`
 	// No fire before this time. Default: none.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`

@@ -68,7 +68,8 @@ type ScheduleServiceClient interface {
 	//
 	// Errors: NOT_FOUND, ABORTED (ETAG_MISMATCH).
 	DeleteSchedule(ctx context.Context, in *DeleteScheduleRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Pauses a schedule. Times in the pause do not fire and are not caught up; fires that wait keep waiting.
+	// Pauses a schedule. Times in the pause do not fire and are not caught up; of the fires that wait, those of
+	// TriggerSchedule and BackfillSchedule go on, and the others keep waiting.
 	//
 	// Repeating the call changes only the note.
 	//
@@ -97,7 +98,8 @@ type ScheduleServiceClient interface {
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FIELDS) if the range ends in the future or before it starts.
 	BackfillSchedule(ctx context.Context, in *BackfillScheduleRequest, opts ...grpc.CallOption) (*BackfillScheduleResponse, error)
-	// Lists the fires of a schedule, newest first, with what became of each and why.
+	// Lists the fires of a schedule, newest first, with what became of each and why. They are kept as long as
+	// finished tasks.
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
 	ListScheduleFires(ctx context.Context, in *ListScheduleFiresRequest, opts ...grpc.CallOption) (*ListScheduleFiresResponse, error)
@@ -254,7 +256,8 @@ type ScheduleServiceServer interface {
 	//
 	// Errors: NOT_FOUND, ABORTED (ETAG_MISMATCH).
 	DeleteSchedule(context.Context, *DeleteScheduleRequest) (*emptypb.Empty, error)
-	// Pauses a schedule. Times in the pause do not fire and are not caught up; fires that wait keep waiting.
+	// Pauses a schedule. Times in the pause do not fire and are not caught up; of the fires that wait, those of
+	// TriggerSchedule and BackfillSchedule go on, and the others keep waiting.
 	//
 	// Repeating the call changes only the note.
 	//
@@ -283,7 +286,8 @@ type ScheduleServiceServer interface {
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FIELDS) if the range ends in the future or before it starts.
 	BackfillSchedule(context.Context, *BackfillScheduleRequest) (*BackfillScheduleResponse, error)
-	// Lists the fires of a schedule, newest first, with what became of each and why.
+	// Lists the fires of a schedule, newest first, with what became of each and why. They are kept as long as
+	// finished tasks.
 	//
 	// Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
 	ListScheduleFires(context.Context, *ListScheduleFiresRequest) (*ListScheduleFiresResponse, error)

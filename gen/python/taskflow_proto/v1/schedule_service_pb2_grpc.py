@@ -151,7 +151,8 @@ class ScheduleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseSchedule(self, request, context):
-        """Pauses a schedule. Times in the pause do not fire and are not caught up; fires that wait keep waiting.
+        """Pauses a schedule. Times in the pause do not fire and are not caught up; of the fires that wait, those of
+        TriggerSchedule and BackfillSchedule go on, and the others keep waiting.
 
         Repeating the call changes only the note.
 
@@ -205,7 +206,8 @@ class ScheduleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListScheduleFires(self, request, context):
-        """Lists the fires of a schedule, newest first, with what became of each and why.
+        """Lists the fires of a schedule, newest first, with what became of each and why. They are kept as long as
+        finished tasks.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
         """

@@ -68,7 +68,8 @@ class ScheduleServiceStub:
     Errors: NOT_FOUND, ABORTED (ETAG_MISMATCH).
     """
     PauseSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.PauseScheduleRequest, _schedule_pb2.Schedule]
-    """Pauses a schedule. Times in the pause do not fire and are not caught up; fires that wait keep waiting.
+    """Pauses a schedule. Times in the pause do not fire and are not caught up; of the fires that wait, those of
+    TriggerSchedule and BackfillSchedule go on, and the others keep waiting.
 
     Repeating the call changes only the note.
 
@@ -102,7 +103,8 @@ class ScheduleServiceStub:
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FIELDS) if the range ends in the future or before it starts.
     """
     ListScheduleFires: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.ListScheduleFiresRequest, _schedule_service_pb2.ListScheduleFiresResponse]
-    """Lists the fires of a schedule, newest first, with what became of each and why.
+    """Lists the fires of a schedule, newest first, with what became of each and why. They are kept as long as
+    finished tasks.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
     """
@@ -145,7 +147,8 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     Errors: NOT_FOUND, ABORTED (ETAG_MISMATCH).
     """
     PauseSchedule: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.PauseScheduleRequest, _schedule_pb2.Schedule]  # type: ignore[assignment]
-    """Pauses a schedule. Times in the pause do not fire and are not caught up; fires that wait keep waiting.
+    """Pauses a schedule. Times in the pause do not fire and are not caught up; of the fires that wait, those of
+    TriggerSchedule and BackfillSchedule go on, and the others keep waiting.
 
     Repeating the call changes only the note.
 
@@ -179,7 +182,8 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FIELDS) if the range ends in the future or before it starts.
     """
     ListScheduleFires: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.ListScheduleFiresRequest, _schedule_service_pb2.ListScheduleFiresResponse]  # type: ignore[assignment]
-    """Lists the fires of a schedule, newest first, with what became of each and why.
+    """Lists the fires of a schedule, newest first, with what became of each and why. They are kept as long as
+    finished tasks.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
     """
@@ -255,7 +259,8 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.PauseScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_pb2.Schedule, _abc.Awaitable[_schedule_pb2.Schedule]]:
-        """Pauses a schedule. Times in the pause do not fire and are not caught up; fires that wait keep waiting.
+        """Pauses a schedule. Times in the pause do not fire and are not caught up; of the fires that wait, those of
+        TriggerSchedule and BackfillSchedule go on, and the others keep waiting.
 
         Repeating the call changes only the note.
 
@@ -319,7 +324,8 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.ListScheduleFiresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.ListScheduleFiresResponse, _abc.Awaitable[_schedule_service_pb2.ListScheduleFiresResponse]]:
-        """Lists the fires of a schedule, newest first, with what became of each and why.
+        """Lists the fires of a schedule, newest first, with what became of each and why. They are kept as long as
+        finished tasks.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
         """

@@ -99,8 +99,8 @@ export declare type Schedule = Message<"taskflow.v1.Schedule"> & {
   /**
    * Payload fields that each fire computes: a name and a CEL expression, such as
    * `{"day": "fire.time.getDate(schedule.time_zone)"}`. Laid over the payload. Expressions see `fire` (`time`,
-   * `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`). At most 64, each at most 2,000
-   * characters.
+   * `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`); macros that repeat, such as `map`, are not
+   * allowed. At most 64, each at most 2,000 characters.
    *
    * @generated from field: map<string, string> payload_expressions = 10;
    */
@@ -211,7 +211,7 @@ export declare type Schedule = Message<"taskflow.v1.Schedule"> & {
 
   /**
    * Spreads the starts: each fire is put off by a time from zero to this, fixed for the schedule and the
-   * fire time. Default: none. At most 24 h.
+   * fire time. Only with `task_type`. Default: none. At most 24 h.
    *
    * @generated from field: google.protobuf.Duration jitter = 28;
    */

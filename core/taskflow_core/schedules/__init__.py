@@ -1,0 +1,1 @@
+"""Schedules: what starts work again and again, and what became of each of its times."""

@@ -1,0 +1,85 @@
+"""The timer of schedules: it ticks when the next one is due, when something has changed, and each second."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from taskflow_core.db import CONFLICT_ERRORS, CONNECTION_ERRORS
+from taskflow_core.queue import EVENTS_CHANNEL, REDIS_ERRORS, SCHEDULES_CHANNEL, Queue
+from taskflow_core.schedules.fire import Firing
+
+log = structlog.get_logger()
+
+# Seconds between two looks at what was fired, and at the clock, which may have been set.
+EACH = 1.0
+
+
+class ScheduleTimer:
+    """Fires schedules until it is cancelled. Run `tick_on()` and `listen()` side by side."""
+
+    def __init__(self, firing: Firing, queue: Queue) -> None:
+        self._firing = firing
+        self._queue = queue
+        self._rung = asyncio.Event()
+        self._ended: list[UUID] = []
+
+    async def tick_on(self) -> None:
+        """Tick for ever. A database that is away costs time, never a fire."""
+        loop = asyncio.get_running_loop()
+        follow_up_at = loop.time()
+        while True:
+            wait = EACH
+            try:
+                await self._firing.fire_due()
+                await self._follow_up_ended()
+                if loop.time() >= follow_up_at:
+                    follow_up_at = loop.time() + EACH
+                    await self._firing.follow_up()
+                next_in = await self._firing.seconds_to_next()
+                if next_in is not None:
+                    wait = min(max(next_in, 0.0), EACH)
+            except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
+                log.warning("schedules wait for the next tick", error=repr(error))
+            await self._rings(wait)
+
+    async def listen(self) -> None:
+        """Hear of changed schedules and of tasks that ended, over any number of reconnections."""
+        while True:
+            try:
+                async with self._queue.redis.pubsub(ignore_subscribe_messages=True) as subscription:
+                    await subscription.subscribe(SCHEDULES_CHANNEL, EVENTS_CHANNEL)
+                    async for message in subscription.listen():
+                        if message["channel"] == SCHEDULES_CHANNEL.encode():
+                            self._rung.set()
+                        else:
+                            self._hear(message["data"])
+            except REDIS_ERRORS as error:
+                log.warning("redis: schedules are looked at every second", error=repr(error))
+            await asyncio.sleep(EACH)
+
+    def _hear(self, task_ids: bytes) -> None:
+        awaited = self._firing.awaited
+        if not awaited:
+            return
+        ids = (UUID(bytes=task_ids[start : start + 16]) for start in range(0, len(task_ids), 16))
+        heard = [task_id for task_id in ids if task_id in awaited]
+        if heard:
+            self._ended += heard
+            self._rung.set()
+
+    async def _follow_up_ended(self) -> None:
+        ended: Sequence[UUID] = self._ended
+        self._ended = []
+        if ended:
+            await self._firing.follow_up_tasks(ended)
+
+    async def _rings(self, seconds: float) -> None:
+        """Wait for a ring, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+        self._rung.clear()
