@@ -43,7 +43,7 @@ async def _serve(settings: Settings) -> None:
             ScheduleService(app),
             WorkflowService(app),
             WebhookService(app),
-            StatsService(app, drain),  # type: ignore[abstract] # what it lacks answers UNIMPLEMENTED
+            StatsService(app, drain),
         ]
         async with serving(app, servicers, drain):
             await _until_told_to_stop()

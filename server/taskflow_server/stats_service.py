@@ -15,10 +15,11 @@ DEFAULT_INTERVAL = 2.0  # seconds
 
 
 class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
-    """Tells the caller's figures. Calls that are not here are not built yet."""
+    """Tells the caller's figures."""
 
     def __init__(self, app: App, drain: Drain) -> None:
         self._stats = app.stats
+        self._webhooks = app.webhooks.statistics
         self._drain = drain
 
     async def GetOverview(
@@ -49,6 +50,14 @@ class StatsService(stats_service_pb2_grpc.StatsServiceServicer):
             end=unpack.time(request.end_time, "end_time") if request.HasField("end_time") else None,
         )
         return pack.schedule_stats(found)
+
+    async def GetWebhookStats(
+        self, request: stats_service_pb2.GetWebhookStatsRequest, context: Context
+    ) -> stats_pb2.WebhookStats:
+        start, end = unpack.bounds(request)
+        webhook_id = UUID(request.webhook_id) if request.webhook_id else None
+        found = await self._webhooks.read(current_principal().tenant_id, start, end, webhook_id)
+        return pack.webhook_stats(found)
 
     async def WatchStats(
         self, request: stats_service_pb2.WatchStatsRequest, context: Context

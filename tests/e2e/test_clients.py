@@ -4,9 +4,16 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
+from uuid import UUID
 
+import httpx
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from support.stack import StackAddresses
 
@@ -14,6 +21,7 @@ CLIENTS = Path(__file__).parents[2] / "clients"
 # The first run on a machine may have to fetch what the example needs, and to compile it.
 INSTALL_SECONDS = 300
 RUN_SECONDS = 60
+SECRET = "whsec_" + "A" * 32
 
 
 def command(name: str) -> str:
@@ -79,3 +87,69 @@ def is_installed(folder: Path) -> bool:
     return installed.exists() and all(
         source.stat().st_mtime <= installed.stat().st_mtime for source in sources
     )
+
+
+@contextmanager
+def receiving(*words: str, folder: Path, secret: str) -> Iterator[tuple[str, IO[str]]]:
+    """A receiver at work: its URL, and what it prints."""
+    environment = {
+        **os.environ,
+        "TASKFLOW_WEBHOOK_SECRET": secret,
+        "RECEIVER_ADDRESS": "127.0.0.1:0",
+    }
+    with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as receiver:
+        try:
+            assert receiver.stdout is not None
+            address = receiver.stdout.readline().rpartition(" ")[2].strip()
+            yield f"http://{address}/", receiver.stdout
+        finally:
+            receiver.terminate()
+
+
+def assert_believes_only_what_is_signed(stack: StackAddresses, url: str, secret: str, lines: IO[str]) -> None:
+    with httpx.Client(base_url=f"{stack.rest}/api/v1", timeout=30) as rest:
+        wanted = {"url": url, "event_types": ["task.created", "workflow.started"], "secret": secret}
+        webhook = rest.post("/webhooks", json=wanted).json()
+        try:
+            for kind in ("task.created", "workflow.started"):
+                tried = rest.post(f"/webhooks/{webhook['id']}:test", json={"event_type": kind}).json()
+                assert tried["status"] == "SUCCEEDED", tried
+                assert lines.readline().split()[1:] == [kind, str(UUID(int=0))]
+        finally:
+            rest.delete(f"/webhooks/{webhook['id']}")
+
+    now, body = datetime.now(UTC), '{"type": "task.failed", "version": 1, "unknown": {}}'
+
+    def send(sent_at: datetime, sent: str = body, key: str = secret, webhook_id: str = "one") -> int:
+        headers = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(int(sent_at.timestamp())),
+            "webhook-signature": f"v1a,x v1,AAAA {Webhook(key).sign(webhook_id, sent_at, body)}",
+        }
+        return httpx.post(url, content=sent, headers=headers).status_code
+
+    assert send(now) == send(now) == 204, "an event that comes twice is taken twice, and told once"
+    assert send(now, body.replace("failed", "passed")) == 400
+    assert send(now - timedelta(minutes=6)) == send(now + timedelta(minutes=6)) == 400
+    assert send(now, key="whsec_" + "B" * 32) == 400
+    assert httpx.post(url, content=body).status_code == 400
+    assert send(now, webhook_id="two") == 204
+    assert [lines.readline().split()[-1] for _ in range(2)] == ["task.failed"] * 2
+
+
+@pytest.mark.timeout(INSTALL_SECONDS + RUN_SECONDS)
+def test_the_go_receiver_believes_only_what_is_signed(stack: StackAddresses, tmp_path: Path) -> None:
+    folder, program = CLIENTS / "go", tmp_path / "receiver"
+    run(command("go"), "build", "-o", str(program), "./receiver", folder=folder, seconds=INSTALL_SECONDS)
+    with receiving(str(program), folder=folder, secret=SECRET) as (url, lines):
+        assert_believes_only_what_is_signed(stack, url, SECRET, lines)
+
+
+@pytest.mark.timeout(INSTALL_SECONDS + RUN_SECONDS)
+def test_the_typescript_receiver_believes_only_what_is_signed(stack: StackAddresses) -> None:
+    folder, npm = CLIENTS / "typescript", command("npm")
+    if not is_installed(folder):
+        run(npm, "ci", folder=folder, seconds=INSTALL_SECONDS)
+    run(npm, "run", "build", folder=folder, seconds=RUN_SECONDS)
+    with receiving(command("node"), "dist/receiver.js", folder=folder, secret=SECRET) as (url, lines):
+        assert_believes_only_what_is_signed(stack, url, SECRET, lines)

@@ -1,5 +1,6 @@
 """What happened is told over REST, by a stream, and by command."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -62,6 +63,27 @@ async def test_the_figures_of_some_tasks_are_told_over_rest(rest: httpx.AsyncCli
         "/stats/tasks", params={"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}
     )
     assert (refused.status_code, "end_time" in refused.text) == (400, True)
+
+
+async def test_figures_of_webhooks_are_told_over_rest_and_by_command(rest: httpx.AsyncClient, stack: Any):
+    wanted = {"url": "http://127.0.0.1:9/", "event_types": ["task.created"], "name": "nowhere"}
+    webhook = (await rest.post("/webhooks", json=wanted)).json()
+    await rest.post("/tasks", json={"task_type": "echo"})
+    overview = await call(rest, "/stats")
+    assert (overview["webhooks"]["enabled"], overview["pending_deliveries"]) == (1, 1)
+    assert overview["executions"]["total"] == overview["workflows"] == 0
+    figures = await call(rest, "/stats/webhooks")
+    assert (figures["current"]["total"], figures["total"]["planned"]) == (1, 1)
+    assert [(one["webhook_id"], one["pending"]) for one in figures["by_webhook"]] == [(webhook["id"], 1)]
+    assert (await call(rest, "/stats/webhooks", webhook_id=str(uuid.uuid4())))["by_webhook"] == []
+    refused = await rest.get(
+        "/stats/webhooks", params={"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}
+    )
+    assert (refused.status_code, "end_time" in refused.text) == (400, True)
+    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+    shown = await asyncio.to_thread(shell.invoke, stats, ["webhooks"])
+    assert "nowhere" in shown.output
+    await rest.delete(f"/webhooks/{webhook['id']}")
 
 
 async def test_figures_are_followed(stack: Any):

@@ -19,6 +19,7 @@ from support.tasks import (
     settlement,
     status_of,
 )
+from support.webhooks import subscribe
 from taskflow_core.app import App, open_app
 from taskflow_core.settings import Settings
 from taskflow_core.states import QueueStatus
@@ -26,6 +27,7 @@ from taskflow_core.stats import now as now_module
 from taskflow_core.stats.durations import GROWTH, ZERO
 from taskflow_core.stats.figures import Figures, TaskGroup
 from taskflow_core.stats.log import FAR, count_log
+from taskflow_core.stats.overview import EXECUTIONS, PENDING_DELIVERIES
 from taskflow_core.stats.rollup import RollupLimits, StatsRollup
 from taskflow_core.stats.statistics import Closing, KeepAlive, Statistics
 from taskflow_core.stats.tasks import TaskFilter
@@ -425,3 +427,47 @@ async def test_an_old_watch_ends_and_so_does_one_opened_while_draining(app: App)
 async def test_many_readers_share_what_is_read(app: App):
     overviews = await asyncio.gather(*(app.stats.overview(TENANT) for _ in range(200)))
     assert len({id(overview) for overview in overviews}) <= 2
+
+
+async def test_the_overview_counts_executions_and_webhooks_of_its_tenant(app: App):
+    executions = ["RUNNING", "RUNNING", "COMPENSATING", "SUCCEEDED", "FAILED"]
+    for status in executions:
+        await add_execution(app, TENANT, status)
+    await add_execution(app, "elsewhere", "RUNNING")
+    webhooks = [await subscribe(app, "https://example.com/", "task.created") for _ in range(3)]
+    await app.webhooks.subscriptions.disable(TENANT, webhooks[0].row["id"], "")
+    await app.creation.create_all([new_task(), new_task()])
+    overview = await app.stats.overview(TENANT)
+    assert {status: count for status, count in overview.executions.items() if count} == Counter(executions)
+    assert overview.webhooks == {"ENABLED": 2, "DISABLED": 1}
+    assert overview.pending_deliveries == 4
+    elsewhere = await app.stats.overview("elsewhere")
+    assert (sum(elsewhere.executions.values()), elsewhere.webhooks, elsewhere.pending_deliveries) == (
+        1,
+        {},
+        0,
+    )
+
+
+async def add_execution(app: App, tenant_id: str, status: str) -> None:
+    await app.database.pool.execute(
+        "INSERT INTO workflow_executions (id, tenant_id, workflow_id, workflow_name, workflow_version, name, input,"
+        " input_form, priority, queue, status, finished_at)"
+        " VALUES (uuidv7(), $1, uuidv7(), 'w', 1, 'w', '{}', 'JSON', 'NORMAL', 'default', $2,"
+        " CASE WHEN $2 IN ('SUCCEEDED', 'FAILED', 'CANCELLED') THEN now() END)",
+        tenant_id,
+        status,
+    )
+
+
+async def test_the_overview_counts_what_there_may_be_many_of_by_an_index(app: App):
+    async with app.database.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plans = [
+            *await connection.fetch(f"EXPLAIN {EXECUTIONS}", TENANT, ["RUNNING"]),
+            *await connection.fetch(f"EXPLAIN {PENDING_DELIVERIES}", TENANT),
+        ]
+    text = "\n".join(row[0] for row in plans)
+    assert "workflow_executions_status" in text
+    assert "webhook_deliveries_unfinished" in text
+    assert "Seq Scan" not in text

@@ -435,17 +435,58 @@ async def test_a_bad_certificate_is_no_success(app: App, settings: Settings, tmp
     assert attempt["outcome"] == "TLS_FAILED"
 
 
-async def test_an_address_inside_is_refused_when_it_is_connected_to(app: App, settings: Settings, site: Site):
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]"]
+)
+async def test_an_address_inside_is_refused_when_it_is_connected_to(
+    app: App, settings: Settings, site: Site, host: str
+):
     made = await subscribe(app, site.url(), "task.created", retry_policy={"max_attempts": 1})
-    await app.database.pool.execute(
-        "UPDATE webhooks SET url = $1", site.url(host="localhost")
-    )  # a name that resolves to an inner address, whatever it was when it was checked
+    # However an inner address is written, whatever the URL was when it was checked.
+    await app.database.pool.execute("UPDATE webhooks SET url = $1", site.url(host=host))
     await app.creation.create(new_task())
     async with delivering(settings.model_copy(update={"http_allow_private": False})):
         (delivery,) = await until_deliveries(app, "FAILED", webhook=made.row)
     (attempt,) = await attempts_of(app, delivery)
-    assert attempt["outcome"] == "ADDRESS_REFUSED"
+    # What only looks like an address is no host at all.
+    is_short = host in ("127.1", "2130706433")
+    assert attempt["outcome"] == ("CONNECTION_FAILED" if is_short else "ADDRESS_REFUSED")
     assert site.requests == []
+
+
+async def test_many_long_headers_are_kept_in_part(app: App, settings: Settings, site: Site):
+    await subscribe(app, site.url(), "task.created")
+    more = [f"X-{number}: {'x' * 10_000}" for number in range(3)]
+    site.answer = lambda _: response(b"ok", "200 OK", "X-Twice: 1", "X-Twice: 2", *more)
+    await app.creation.create(new_task())
+    async with delivering(settings):
+        (delivery,) = await until_deliveries(app, "SUCCEEDED")
+    (attempt,) = await attempts_of(app, delivery)
+    assert attempt["response_headers"]["x-twice"] == "1, 2"
+    assert "x-0" not in attempt["response_headers"]
+    assert attempt["response_truncated"]
+
+
+async def test_headers_without_end_are_no_answer(app: App, settings: Settings):
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                writer.write(b"X-More: " + b"x" * 1000 + b"\r\n")
+                await writer.drain()
+        except ConnectionError:
+            writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    await subscribe(app, url, "task.created", retry_policy={"max_attempts": 1}, request_timeout=10.0)
+    await app.creation.create(new_task())
+    async with server, delivering(settings):
+        (delivery,) = await until_deliveries(app, "FAILED")
+    (attempt,) = await attempts_of(app, delivery)
+    assert attempt["outcome"] == "CONNECTION_FAILED"
+    assert attempt["latency"] < 5, "it did not take all the time that it had"
 
 
 async def test_the_first_success_is_noted(app: App, settings: Settings, site: Site):

@@ -360,3 +360,34 @@ async def test_statistics_count_deliveries_and_attempts_by_webhook(app: App, set
     assert (one.total["planned"], len(one.by_webhook)) == (3, 1)
     nothing = await app.webhooks.statistics.read("elsewhere", start, end)
     assert (nothing.total["planned"], nothing.total["attempts"], nothing.by_webhook) == (0, 0, [])
+
+
+async def test_statistics_of_a_past_period_leave_out_what_came_later(
+    app: App, settings: Settings, site: Site
+):
+    await subscribe(app, site.url(), "task.created")
+    await app.creation.create_all([new_task() for _ in range(4)])
+    async with delivering(settings):
+        await until_deliveries(app, *["SUCCEEDED"] * 4)
+    # One was planned before the period, one after it; one ended after it.
+    for number, column, ago in (
+        (0, "created_at", "3 hours"),
+        (1, "created_at", "0 hours"),
+        (2, "ended_at", "0 hours"),
+    ):
+        await app.database.pool.execute(
+            "UPDATE webhook_deliveries SET created_at = now() - interval '90 minutes',"
+            f" ended_at = now() - interval '90 minutes' WHERE id = (SELECT id FROM webhook_deliveries ORDER BY id OFFSET {number} LIMIT 1)"
+        )
+        await app.database.pool.execute(
+            f"UPDATE webhook_deliveries SET {column} = now() - interval '{ago}'"
+            f" WHERE id = (SELECT id FROM webhook_deliveries ORDER BY id OFFSET {number} LIMIT 1)"
+        )
+    end = datetime.now(UTC) - timedelta(hours=1)
+    figures = await app.webhooks.statistics.read(TENANT, end - timedelta(hours=1), end)
+    assert (figures.total["planned"], figures.total["succeeded"], figures.total["attempts"]) == (1, 1, 0)
+    assert figures.period.start <= end - timedelta(hours=1)
+    with pytest.raises(InvalidArgument):
+        await app.webhooks.statistics.read(TENANT, datetime.now(UTC), end)
+    day = await app.webhooks.statistics.read(TENANT, None, None)
+    assert (day.total["planned"], day.total["attempts"]) == (4, 4)

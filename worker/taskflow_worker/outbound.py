@@ -20,6 +20,10 @@ from taskflow_core.addresses import Address, Network, literal_address, may_reach
 from taskflow_worker.outcome import Fail
 
 MAX_RETRY_AFTER = 86_400.0
+KEEP_OUT = (
+    "has no public address; others are refused unless TASKFLOW_HTTP_ALLOW_NETWORKS"
+    " or TASKFLOW_HTTP_ALLOW_PRIVATE allows them"
+)
 
 
 class AddressRefused(Fail):
@@ -39,17 +43,15 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         self._allow_private = allow_private
         self._allow = tuple(allow)
         self._transport = httpx.AsyncHTTPTransport(
-            verify=_tls(), trust_env=False, limits=limits or httpx.Limits(max_connections=100)
+            verify=tls_context(), trust_env=False, limits=limits or httpx.Limits(max_connections=100)
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode("ascii")
-        addresses = [address for address in await look_up(host) if self._may_reach(address)]
-        if not addresses:
-            raise AddressRefused(
-                f"{host} has no public address; others are refused unless TASKFLOW_HTTP_ALLOW_NETWORKS"
-                " or TASKFLOW_HTTP_ALLOW_PRIVATE allows them"
-            )
+        try:
+            addresses = await reachable(host, allow_private=self._allow_private, allow=self._allow)
+        except OSError as error:
+            raise httpx.ConnectError(error.strerror or str(error)) from error
         for address in addresses[:-1]:
             try:
                 return await self._send(request, host, address)
@@ -59,9 +61,6 @@ class CheckedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._transport.aclose()
-
-    def _may_reach(self, address: Address) -> bool:
-        return may_reach(address, allow_private=self._allow_private, allow=self._allow)
 
     async def _send(self, request: httpx.Request, host: str, address: Address) -> httpx.Response:
         # A copy: redirects are relative to the URL of the original.
@@ -82,13 +81,27 @@ def _at(url: httpx.URL, address: Address) -> httpx.URL:
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    # Reading the certificates takes longer than a call in the same town.
+def tls_context() -> ssl.SSLContext:
+    """Checks certificates and host names. One for all: to read it takes longer than a call in the same town."""
     return httpx.create_ssl_context()
 
 
-async def look_up(host: str) -> Sequence[Address]:
-    """The addresses of a host, in the order to try them. Raises httpx.ConnectError if there are none."""
+async def reachable(host: str, *, allow_private: bool, allow: Sequence[Network]) -> Sequence[Address]:
+    """The addresses of a host that may be reached, in the order to try them.
+
+    Raises AddressRefused if there are only others, OSError if there are none.
+    """
+    addresses = [
+        address
+        for address in await _look_up(host)
+        if may_reach(address, allow_private=allow_private, allow=allow)
+    ]
+    if not addresses:
+        raise AddressRefused(f"{host} {KEEP_OUT}")
+    return addresses
+
+
+async def _look_up(host: str) -> Sequence[Address]:
     literal = literal_address(host)
     if literal is not None:
         return [literal]
@@ -96,7 +109,7 @@ async def look_up(host: str) -> Sequence[Address]:
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise httpx.ConnectError(f"cannot look up {host}: {error}") from error
+        raise OSError(error.errno, f"cannot look up {host}: {error}") from error
     # Without the scope of a link-local address, which is refused or reached by the default interface.
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
 

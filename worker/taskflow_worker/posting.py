@@ -4,12 +4,13 @@ import asyncio
 import json
 import ssl
 import time
-from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
-import httpx
+import aiohttp
+from aiohttp.connector import Connection
 
 from taskflow_core import __version__
 from taskflow_core.settings import Settings
@@ -19,12 +20,15 @@ from taskflow_core.webhooks.checks import MASK
 from taskflow_core.webhooks.secrets import SecretBox
 from taskflow_core.webhooks.settle import Sent
 from taskflow_core.webhooks.signing import signed_headers
-from taskflow_worker.outbound import AddressRefused, CheckedTransport, retry_after
+from taskflow_worker.checked_connector import SocketRefused, checked_connector
+from taskflow_worker.outbound import AddressRefused, retry_after
 
 KIB = 1024
 KEPT_BODY = 16 * KIB
 KEPT_HEADERS = 8 * KIB
 KEPT_ERROR = 500  # characters
+# Longest header of an answer that is read at all; one that is longer is no HTTP.
+MAX_HEADER = 32 * KIB
 # Seconds that a connection may be idle before it is closed.
 KEEP_ALIVE = 10.0
 
@@ -39,13 +43,25 @@ class _Answer:
     retry_after: float = 0.0
 
 
+class _Response(aiohttp.ClientResponse):
+    """Remembers who answered: a connection is given back as soon as an answer without body is read."""
+
+    peer: tuple[Any, ...] | None = None
+
+    async def start(self, connection: Connection) -> Self:
+        if connection.transport is not None:
+            self.peer = connection.transport.get_extra_info("peername")
+        await super().start(connection)
+        return self
+
+
 class Endpoint:
     """One webhook at one revision: its keys, headers and connections. Other endpoints share none of them."""
 
     def __init__(self, delivery: Row, box: SecretBox, settings: Settings) -> None:
         webhook_id = delivery["webhook_id"]
         self.used_at = time.monotonic()
-        self._url = httpx.URL(delivery["url"])
+        self._url: str = delivery["url"]
         self._secret = box.open(delivery["secret"], webhook_id, "secret")
         self._previous = delivery["previous_secret"] and box.open(
             delivery["previous_secret"], webhook_id, "secret"
@@ -54,10 +70,20 @@ class Endpoint:
             json.loads(box.open(delivery["headers"], webhook_id, "headers")) if delivery["headers"] else {}
         )
         self._timeout: float = delivery["request_timeout"]
-        self._settings = settings
-        # One connection each, taken by the request that is under way: a pool of many looks at each of them
-        # several times a request. The last used is taken first, so that those that are too many grow old.
-        self._idle: deque[tuple[float, CheckedTransport]] = deque()
+        self._session = aiohttp.ClientSession(
+            connector=checked_connector(
+                allow_private=settings.http_allow_private,
+                allow=settings.http_allow_networks,
+                keep_alive=KEEP_ALIVE,
+            ),
+            # Nothing is sent or understood but what is here: no cookies, no encodings, no time but that of `post`.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+            response_class=_Response,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+        )
 
     async def post(self, delivery: Row, body: bytes) -> Sent:
         """Send one delivery. Never raises but for its own cancellation."""
@@ -74,12 +100,12 @@ class Endpoint:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._exchange(body, own, answer)
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             error = f"no whole answer within {self._timeout:g} s"
             outcome = DeliveryOutcome.TIMED_OUT
         except AddressRefused as refused:
             outcome, error = DeliveryOutcome.ADDRESS_REFUSED, str(refused)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
+        except (aiohttp.ClientError, OSError) as failure:
             outcome, error = _classified(failure)
         else:
             outcome, error = _judged(answer.status)
@@ -87,7 +113,7 @@ class Endpoint:
             delivery=delivery,
             outcome=outcome,
             error=_storable(error)[:KEPT_ERROR],
-            url=str(self._url),
+            url=self._url,
             remote_address=answer.remote_address,
             request_headers=own | dict.fromkeys(self._own_headers, MASK),
             response_status=answer.status,
@@ -99,58 +125,33 @@ class Endpoint:
         )
 
     async def _exchange(self, body: bytes, own: dict[str, str], answer: _Answer) -> None:
-        request = httpx.Request("POST", self._url, headers=self._own_headers | own, content=body)
-        transport = self._idle.pop()[1] if self._idle else self._connection()
-        try:
-            await self._exchange_over(transport, request, answer)
-        except BaseException:
-            await transport.aclose()
-            raise
-        now = time.monotonic()
-        self._idle.append((now, transport))
-        while self._idle[0][0] < now - KEEP_ALIVE:
-            await self._idle.popleft()[1].aclose()
-
-    async def _exchange_over(
-        self, transport: CheckedTransport, request: httpx.Request, answer: _Answer
-    ) -> None:
-        response = await transport.handle_async_request(request)
-        try:
-            answer.status = response.status_code
-            answer.headers, cut = _kept_headers(response.headers)
-            answer.truncated = cut
+        headers = self._own_headers | own
+        async with self._session.post(
+            self._url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            answer.status = response.status
+            answer.headers, answer.truncated = _kept_headers(response.headers)
             answer.retry_after = (
                 retry_after(response.headers.get("retry-after", ""), datetime.now(UTC)) or 0.0
             )
-            stream = response.extensions.get("network_stream")
-            address: Any = stream.get_extra_info("server_addr") if stream else None
-            if address:
-                answer.remote_address = (
-                    f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
-                )
-            await self._read(response, answer)
-        finally:
-            await response.aclose()
-
-    async def _read(self, response: httpx.Response, answer: _Answer) -> None:
-        """Keep the start of the body, and hang up on one that goes on."""
-        async for part in response.aiter_raw():
-            answer.body += part[: KEPT_BODY + 1 - len(answer.body)]
-            if len(answer.body) > KEPT_BODY:
-                answer.body, answer.truncated = answer.body[:KEPT_BODY], True
-                return
-
-    def _connection(self) -> CheckedTransport:
-        return CheckedTransport(
-            allow_private=self._settings.http_allow_private,
-            allow=self._settings.http_allow_networks,
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE),
-        )
+            if isinstance(response, _Response) and response.peer:
+                host, port = response.peer[:2]
+                answer.remote_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            await _read(response, answer)
 
     async def close(self) -> None:
         """Hang up, once nothing is under way."""
-        while self._idle:
-            await self._idle.pop()[1].aclose()
+        await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse, answer: _Answer) -> None:
+    """Keep the start of the body, and hang up on one that goes on."""
+    async for part in response.content.iter_any():
+        answer.body += part[: KEPT_BODY + 1 - len(answer.body)]
+        if len(answer.body) > KEPT_BODY:
+            answer.body, answer.truncated = answer.body[:KEPT_BODY], True
+            response.close()
+            return
 
 
 def _judged(status: int) -> tuple[DeliveryOutcome, str]:
@@ -165,20 +166,23 @@ def _classified(failure: Exception) -> tuple[DeliveryOutcome, str]:
     text = str(failure) or type(failure).__name__
     cause: BaseException | None = failure
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, SocketRefused):
+            return DeliveryOutcome.ADDRESS_REFUSED, cause.strerror or str(cause)
+        if isinstance(cause, ssl.SSLError | ssl.CertificateError):
             return DeliveryOutcome.TLS_FAILED, text
         cause = cause.__cause__ or cause.__context__
     return DeliveryOutcome.CONNECTION_FAILED, text
 
 
-def _kept_headers(headers: httpx.Headers) -> tuple[dict[str, str], bool]:
+def _kept_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     kept: dict[str, str] = {}
     size = 0
-    for name, value in headers.items():
+    for written, value in headers.items():
+        name = written.lower()
         size += len(name) + len(value)
         if size > KEPT_HEADERS:
             return kept, True
-        kept[name] = _storable(value)
+        kept[name] = f"{kept[name]}, {_storable(value)}" if name in kept else _storable(value)
     return kept, False
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from taskflow_cli.show import coloured, console, local, print_table, table_of
 from taskflow_client import DurationStats, LaneStats, Overview, Task, TaskGroupStats, TaskStats
-from taskflow_proto.v1.stats_pb2 import WorkerStats
+from taskflow_proto.v1.stats_pb2 import WebhookStats, WorkerStats
 
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -43,7 +43,36 @@ def print_overview(overview: Overview) -> None:
     table.add_row("workers", f"{overview.workers} with {overview.worker_slots} slots")
     if overview.paused_queues:
         table.add_row("paused queues", f"[yellow]{overview.paused_queues}[/]")
+    if overview.workflows:
+        running = overview.executions.running + overview.executions.compensating
+        table.add_row("workflows", f"{overview.workflows:,}, {running:,} executions under way")
+    if overview.webhooks.total:
+        enabled = f"{overview.webhooks.enabled:,} of {overview.webhooks.total:,} enabled"
+        table.add_row("webhooks", f"{enabled}, {overview.pending_deliveries:,} deliveries to go")
     console.print(table)
+
+
+def print_webhook_stats(stats: WebhookStats) -> None:
+    """All webhooks, then each of them."""
+    table = table_of(
+        "webhook", "planned", "succeeded", "failed", "cancelled", "pending", "attempts", "latency", "lateness"
+    )
+    for group in [stats.total, *stats.by_webhook]:
+        counts = (
+            group.planned,
+            group.succeeded,
+            group.failed,
+            group.cancelled,
+            group.pending,
+            group.attempts,
+        )
+        table.add_row(
+            escape(group.name) if group.webhook_id else "all",
+            *(f"{count:,}" for count in counts),
+            _durations(group.latency),
+            _durations(group.lateness),
+        )
+    print_table(table)
 
 
 def print_task_stats(stats: TaskStats) -> None:

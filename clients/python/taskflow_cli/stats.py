@@ -6,7 +6,13 @@ import click
 
 from taskflow_cli.connection import calls_taskflow
 from taskflow_cli.show import print_json
-from taskflow_cli.show_stats import print_lanes, print_overview, print_task_stats, print_workers
+from taskflow_cli.show_stats import (
+    print_lanes,
+    print_overview,
+    print_task_stats,
+    print_webhook_stats,
+    print_workers,
+)
 from taskflow_client import TaskFlow
 
 EXIT_STATUS = "Exit status: 0 done, 2 wrong usage, 3 the service refused or could not be reached."
@@ -63,3 +69,19 @@ async def queues(taskflow: TaskFlow, /, *, queue: str, as_json: bool) -> None:
         return
     print_lanes(found.lanes)
     print_workers(found.workers)
+
+
+@stats.command()
+@click.option("--last", default=24.0, show_default=True, help="Hours until now.")
+@click.option("--webhook", "webhook_id", default="", help="Only the webhook with this id.")
+@as_json
+@calls_taskflow
+async def webhooks(taskflow: TaskFlow, /, *, last: float, webhook_id: str, as_json: bool) -> None:
+    """Show webhooks of the last day, or of --last hours: all together, and one by one."""
+    found = await taskflow.stats.webhooks(
+        start_time=datetime.now(UTC) - timedelta(hours=last), webhook_id=webhook_id
+    )
+    if as_json:
+        print_json(found)
+    else:
+        print_webhook_stats(found)

@@ -11,7 +11,7 @@ from taskflow_client.errors import ApiError, Unavailable, from_rpc_error, may_pa
 from taskflow_client.new_task import Priority
 from taskflow_client.queues import Call
 from taskflow_proto.v1 import stats_service_pb2 as calls
-from taskflow_proto.v1.stats_pb2 import Overview, QueueStats, TaskStats
+from taskflow_proto.v1.stats_pb2 import Overview, QueueStats, TaskStats, WebhookStats
 from taskflow_proto.v1.stats_service_pb2_grpc import StatsServiceStub
 
 
@@ -63,6 +63,22 @@ class Stats:
         """How full the queues are now, or one of them, and which workers serve them."""
         request = calls.GetQueueStatsRequest(queue=queue)
         stats: QueueStats = await self._call(self._stub.GetQueueStats, request)
+        return stats
+
+    async def webhooks(
+        self,
+        *,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        webhook_id: str = "",
+    ) -> WebhookStats:
+        """Webhooks over a period, by default the last day: all together, and one by one."""
+        request = calls.GetWebhookStatsRequest(webhook_id=webhook_id)
+        if start_time is not None:
+            request.start_time.FromDatetime(start_time)
+        if end_time is not None:
+            request.end_time.FromDatetime(end_time)
+        stats: WebhookStats = await self._call(self._stub.GetWebhookStats, request)
         return stats
 
     async def watch(self, interval: timedelta | None = None) -> AsyncGenerator[Overview, None]:

@@ -122,7 +122,6 @@ async def write_plans(connection: Connection, plans: Mapping[UUID, Plan]) -> lis
     await _move_runs(connection, plans)
     await _write_scopes(connection, plans)
     await _take_signals(connection, plans)
-    await _write_events(connection, plans)
     moved = await connection.fetch(
         MOVE_EXECUTIONS,
         _json([_columns_of(plan.execution, ("id", *_CHANGED)) for plan in plans.values()]),
@@ -130,6 +129,8 @@ async def write_plans(connection: Connection, plans: Mapping[UUID, Plan]) -> lis
         [plan.state.execution.status for plan in plans.values()],
     )
     _expect(len(plans), len(moved), "executions")
+    # Webhooks tell of the executions as the events left them.
+    await _write_events(connection, plans)
     tasks = [(plan.execution.id, task) for plan in plans.values() for task in plan.tasks]
     return await insert_tasks(connection, tasks)
 

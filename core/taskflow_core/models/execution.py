@@ -72,6 +72,7 @@ class WorkflowExecution(Base):
         CheckConstraint(f"(finished_at IS NOT NULL) = ({EXECUTION_ENDED})", name="finished"),
         CheckConstraint("open_runs >= 0", name="open_runs"),
         Index("workflow_executions_created", "tenant_id", "created_at", "id"),
+        Index("workflow_executions_status", "tenant_id", "status"),
         Index("workflow_executions_of_workflow", "tenant_id", "workflow_id", "created_at", "id"),
         Index(
             "workflow_executions_finished",

@@ -37,15 +37,20 @@ class Period:
 
 
 def period(
-    start: datetime | None, end: datetime | None, interval: timedelta | None, *, now: datetime
+    start: datetime | None,
+    end: datetime | None,
+    interval: timedelta | None,
+    *,
+    now: datetime,
+    default: timedelta = DEFAULT_LENGTH,
 ) -> Period:
     """The period asked for: all that it touches, in whole minutes, or hours where minutes are not kept apart.
 
-    By default it is the last hour, in about 60 slices. Raises InvalidArgument at `end_time` or
+    It is `default` long if it has no start, and has about 60 slices. Raises InvalidArgument at `end_time` or
     `interval`.
     """
     last = min(end or now, LAST)
-    first = start or (last - DEFAULT_LENGTH if last > BEGINNING else last)
+    first = start or (last - default if last > BEGINNING else last)
     if last < first:
         raise InvalidArgument.at("end_time", "is before start_time; a period ends after it starts")
     kept_from = (now - MINUTES_KEPT).replace(minute=0, second=0, microsecond=0)

@@ -12,6 +12,7 @@ from typing import Any
 
 from taskflow_core.paging import PageTokens
 from taskflow_core.tasks.rows import Row
+from taskflow_core.workflows.graph import NodeType
 
 VERSION = 1
 
@@ -101,7 +102,63 @@ def _webhook(row: Fields) -> dict[str, Any]:
     )
 
 
-KINDS: dict[str, Callable[[Fields], dict[str, Any]]] = {"task": _task, "webhook": _webhook}
+def _execution(row: Fields) -> dict[str, Any]:
+    return _set(
+        id=row["id"],
+        name=row["name"],
+        workflow_id=row["workflow_id"],
+        workflow_name=row["workflow_name"],
+        workflow_version=row["workflow_version"],
+        priority=row["priority"],
+        tags=row["tags"],
+        expire_time=_time(row["expire_at"]),
+        status=row["status"],
+        error=_error(row["error"]),
+        failed_node_id=row["failed_node_id"],
+        cancel_requested=row["cancel_requested_at"] is not None,
+        last_sequence=row["last_sequence"],
+        create_time=_time(row["created_at"]),
+        end_time=_time(row["finished_at"]),
+        schedule_id=row["schedule_id"],
+        parent_execution_id=row["parent_execution_id"],
+        parent_node_run_id=row["parent_node_run_id"],
+        source_execution_id=row["source_execution_id"],
+    )
+
+
+def _node_run(logged: Fields) -> dict[str, Any]:
+    """As the log of the execution has it: what is not set is not there."""
+    return _set(
+        id=logged["id"],
+        execution_id=logged["execution_id"],
+        node_id=logged["node_id"],
+        path=logged["path"],
+        parent_node_run_id=logged.get("parent_node_run_id"),
+        type=logged["type"],
+        status=logged["status"],
+        attempt=logged["attempt"],
+        error=_error(logged.get("error")),
+        # Those of other nodes are the engine's own.
+        task_id=logged.get("task_id") if logged["type"] == NodeType.TASK else None,
+        child_execution_id=logged.get("child_execution_id"),
+        compensation_task_id=logged.get("compensation_task_id"),
+        branch=logged.get("branch"),
+        signal=logged.get("signal"),
+        taken_over=logged.get("taken_over"),
+        create_time=_time(logged["created_at"]),
+        start_time=_time(logged.get("started_at")),
+        end_time=_time(logged.get("finished_at")),
+        wake_time=_time(logged.get("wake_at")),
+    )
+
+
+# By the names that the contract's WebhookEventData has.
+KINDS: dict[str, Callable[[Fields], dict[str, Any]]] = {
+    "task": _task,
+    "execution": _execution,
+    "node_run": _node_run,
+    "webhook": _webhook,
+}
 
 
 def _progress(progress: Fields | None) -> dict[str, Any] | None:

@@ -9,14 +9,13 @@ from taskflow_core.errors import EventsExpired, InvalidArgument, WrongStatus
 from taskflow_core.queue import Queue
 from taskflow_core.states import DELIVERY_FINAL, WebhookStatus
 from taskflow_core.tasks.rows import Row
+from taskflow_core.webhooks.missed import LOGS, find_missed, plan_missed
 from taskflow_core.webhooks.read import DeliveryReader
 from taskflow_core.webhooks.subscriptions import Webhooks
 from taskflow_core.webhooks.wake import wake_deliverers
 
 PATIENCE = 5.0
 RECOVERED_AT_ONCE = 10_000
-# Events are found by their transactions, which begin in almost the order of their numbers.
-SLACK = timedelta(minutes=1)
 
 REDELIVER = """
 UPDATE webhook_deliveries d SET status = 'PENDING', due_at = now(), ended_at = NULL, attempts_before = d.attempt
@@ -34,51 +33,6 @@ ORDER BY event_time, id LIMIT $4
 REDELIVER_ALL = """
 UPDATE webhook_deliveries d SET status = 'PENDING', due_at = now(), ended_at = NULL, attempts_before = d.attempt
 WHERE d.id = ANY($1::uuid[]) AND d.status IN ('CANCELLED', 'FAILED')
-"""
-
-# Where in the log of all tasks a time is: the first event of a transaction that is not older, by bisection.
-BOUNDS = """
-SELECT (SELECT xid::text::bigint FROM task_events ORDER BY xid LIMIT 1),
-  (SELECT xid::text::bigint FROM task_events ORDER BY xid DESC LIMIT 1)
-"""
-TIME_AT = "SELECT created_at FROM task_events WHERE xid >= ($1::bigint)::text::xid8 ORDER BY xid LIMIT 1"
-
-# As the trigger does, for one webhook and for events that are past. The task is told of as it is now, but for what
-# the event itself says.
-FIND_MISSED = """
-SELECT e.task_id, e.sequence, types.event_type, e.created_at
-FROM task_events e
-JOIN (VALUES
-  ('CREATED', 'task.created'), ('STARTED', 'task.started'), ('RETRYING', 'task.retrying'),
-  ('SUCCEEDED', 'task.success'), ('FAILED', 'task.failed'), ('FAILED', 'task.dead_lettered'),
-  ('CANCELLED', 'task.cancelled')) AS types (kind, event_type) ON types.kind = e.kind
-JOIN webhooks w ON w.id = $1 AND w.tenant_id = e.tenant_id AND webhook_wants(w.event_types, types.event_type)
-WHERE e.xid >= ($2::bigint)::text::xid8 AND e.xid <= ($3::bigint)::text::xid8
-  AND e.created_at >= $4 AND e.created_at < $5
-  AND NOT coalesce((
-    SELECT true FROM webhook_deliveries d
-    WHERE d.webhook_id = w.id AND d.subject_id = e.task_id AND d.event_type = types.event_type
-      AND d.sequence = e.sequence AND d.event_time = e.created_at AND NOT d.test), false)
-ORDER BY e.created_at, e.task_id, e.sequence LIMIT $6
-"""
-PLAN_MISSED = """
-INSERT INTO webhook_deliveries (
-  tenant_id, webhook_id, event_type, event_time, sequence, subject_id, task_id, data, event_xid)
-SELECT e.tenant_id, $1, missed.event_type, e.created_at, e.sequence, e.task_id, e.task_id,
-  jsonb_build_object('task', to_jsonb(t) || jsonb_build_object(
-    'status', e.status, 'attempt', e.attempt, 'last_sequence', e.sequence,
-    'error', coalesce(e.data -> 'error', CASE WHEN e.status IN ('FAILED', 'CANCELLED') THEN t.error END),
-    'finished_at', CASE WHEN e.status IN ('CANCELLED', 'FAILED', 'SUCCEEDED') THEN t.finished_at END)), e.xid
-FROM unnest($2::uuid[], $3::int[], $4::text[]) WITH ORDINALITY AS missed (task_id, sequence, event_type, place)
-JOIN task_events e ON e.task_id = missed.task_id AND e.sequence = missed.sequence
-JOIN (
-  SELECT id, name, task_type, queue, priority, tags, retry_policy, attempt_timeout, expire_at, status, run_at,
-    attempt, failed_attempts, cancel_requested_at, progress, error, last_sequence, unique_key, unique_scope,
-    schedule_id, execution_id, node_id, created_at, started_at, finished_at
-  FROM tasks
-) AS t ON t.id = e.task_id
-ORDER BY missed.place
-ON CONFLICT DO NOTHING
 """
 
 
@@ -158,43 +112,20 @@ async def _recover(
 ) -> Recovered:
     limit = RECOVERED_AT_ONCE
     undelivered = await connection.fetch(FIND_UNDELIVERED, webhook_id, start, end, limit + 1)
-    first, last = await _transactions(connection, start, end)
-    missed = await connection.fetch(FIND_MISSED, webhook_id, first, last, start, end, limit + 1)
-    times = sorted([row["event_time"] for row in undelivered] + [row["created_at"] for row in missed])
+    missed = {log: await find_missed(connection, log, webhook_id, start, end, limit + 1) for log in LOGS}
+    times = sorted(
+        [row["event_time"] for row in undelivered]
+        + [row["created_at"] for rows in missed.values() for row in rows]
+    )
     next_start = times[limit] if len(times) > limit else None
     if next_start is not None and next_start > start:
         # Whole moments only, so that the next call starts where this one ends.
         undelivered = [row for row in undelivered if row["event_time"] < next_start]
-        missed = [row for row in missed if row["created_at"] < next_start]
+        missed = {
+            log: [row for row in rows if row["created_at"] < next_start] for log, rows in missed.items()
+        }
     if not only_count:
         await connection.execute(REDELIVER_ALL, [row["id"] for row in undelivered])
-        await connection.execute(
-            PLAN_MISSED,
-            webhook_id,
-            [row["task_id"] for row in missed],
-            [row["sequence"] for row in missed],
-            [row["event_type"] for row in missed],
-        )
-    return Recovered(len(undelivered), len(missed), next_start)
-
-
-async def _transactions(connection: Connection, start: datetime, end: datetime) -> tuple[int, int]:
-    """The first and the last transaction whose events may lie between two times."""
-    [(lowest, highest)] = await connection.fetch(BOUNDS)
-    if lowest is None:
-        return 0, 0
-    first = await _bisect(connection, lowest, highest, start - SLACK)
-    last = await _bisect(connection, first, highest, end + SLACK)
-    return first, last
-
-
-async def _bisect(connection: Connection, low: int, high: int, time: datetime) -> int:
-    """The first transaction from `low` on whose events are not before `time`; `high` if there is none."""
-    while low < high:
-        middle = (low + high) // 2
-        written = await connection.fetchval(TIME_AT, middle)
-        if written is not None and written < time:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+        for log, rows in missed.items():
+            await plan_missed(connection, log, webhook_id, rows)
+    return Recovered(len(undelivered), sum(map(len, missed.values())), next_start)

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from taskflow_core.db import Database
+from taskflow_core.db import Database, until_answered
+from taskflow_core.stats.period import Period, period
 from taskflow_core.tasks.rows import Row
 
 # Webhooks that are shown one by one.
 GROUPS = 100
+DEFAULT_LENGTH = timedelta(days=1)
+# Seconds that a reader outlives a database that is away.
+PATIENCE = 5.0
 
 CURRENT = """
 SELECT count(*) AS total, count(*) FILTER (WHERE status = 'ENABLED') AS enabled,
@@ -20,14 +24,25 @@ FROM webhooks WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2)
 
 # A group without webhook is the total. Durations are in seconds.
 FIGURES = """
-WITH told AS MATERIALIZED (
-  SELECT d.id, d.webhook_id, w.name, d.status, d.created_at, d.ended_at, d.event_time
-  FROM webhooks w JOIN webhook_deliveries d ON d.webhook_id = w.id
-  WHERE w.tenant_id = $1 AND ($4::uuid IS NULL OR w.id = $4) AND NOT d.test
-    AND d.created_at < $3 AND (d.ended_at IS NULL OR d.ended_at >= $2)
+WITH endpoint AS MATERIALIZED (
+  SELECT id, name FROM webhooks WHERE tenant_id = $1 AND ($4::uuid IS NULL OR id = $4)
+), told AS MATERIALIZED (
+  -- By three indexes: what was planned in the period, what is not final, and what ended since.
+  SELECT e.name, d.* FROM endpoint e CROSS JOIN LATERAL (
+    SELECT id, webhook_id, status, created_at, ended_at, event_time FROM webhook_deliveries
+    WHERE webhook_id = e.id AND NOT test AND created_at >= $2 AND created_at < $3
+    UNION ALL
+    SELECT id, webhook_id, status, created_at, ended_at, event_time FROM webhook_deliveries
+    WHERE webhook_id = e.id AND NOT test AND NOT (status IN ('CANCELLED', 'FAILED', 'SUCCEEDED'))
+      AND (created_at < $2 OR created_at >= $3)
+  ) AS d
+  UNION ALL
+  SELECT e.name, d.id, webhook_id, status, created_at, ended_at, event_time
+  FROM webhook_deliveries d JOIN endpoint e ON e.id = d.webhook_id
+  WHERE d.ended_at >= $2 AND d.created_at < $2 AND NOT d.test
 ), deliveries AS (
   SELECT webhook_id, min(name) AS name,
-    count(*) FILTER (WHERE created_at >= $2) AS planned,
+    count(*) FILTER (WHERE created_at >= $2 AND created_at < $3) AS planned,
     count(*) FILTER (WHERE status = 'SUCCEEDED' AND ended_at < $3) AS succeeded,
     count(*) FILTER (WHERE status = 'FAILED' AND ended_at < $3) AS failed,
     count(*) FILTER (WHERE status = 'CANCELLED' AND ended_at < $3) AS cancelled,
@@ -61,6 +76,7 @@ ORDER BY d.webhook_id IS NOT NULL, d.planned DESC, d.webhook_id LIMIT $5
 class WebhookFigures:
     """Webhooks by status now, all of them over the period, and each of them, most deliveries first."""
 
+    period: Period
     current: Row
     total: Row
     by_webhook: Sequence[Row]
@@ -73,15 +89,20 @@ class WebhookStatistics:
         self._database = database
 
     async def read(
-        self, tenant_id: str, start: datetime, end: datetime, webhook_id: UUID | None = None
+        self, tenant_id: str, start: datetime | None, end: datetime | None, webhook_id: UUID | None = None
     ) -> WebhookFigures:
-        """The figures from `start` until before `end`, of one webhook or all.
+        """The figures of a period, by default the last day, of one webhook or all. Raises InvalidArgument.
 
         Each group has planned, succeeded, failed, cancelled, pending, attempts, failed_attempts, and of latency
         and lateness the average, the maximum and the percentiles 50, 95 and 99, None where nothing was measured.
         """
-        [current] = await self._database.pool.fetch(CURRENT, tenant_id, webhook_id)
-        total, *groups = await self._database.pool.fetch(
-            FIGURES, tenant_id, start, end, webhook_id, GROUPS + 1
-        )
-        return WebhookFigures(current, total, groups)
+        cut = period(start, end, None, now=datetime.now(UTC), default=DEFAULT_LENGTH)
+
+        async def once() -> WebhookFigures:
+            [current] = await self._database.pool.fetch(CURRENT, tenant_id, webhook_id)
+            total, *groups = await self._database.pool.fetch(
+                FIGURES, tenant_id, cut.start, cut.end, webhook_id, GROUPS + 1
+            )
+            return WebhookFigures(cut, current, total, groups)
+
+        return await until_answered(once, "read statistics of webhooks", give_up_after=PATIENCE)

@@ -20,6 +20,20 @@ PATIENCE = 5.0
 LONGEST = 25.0
 PAUSE = 0.05
 
+# The id of what does not exist.
+NOTHING = str(UUID(int=0))
+STATUS_AFTER = {
+    "task.created": "QUEUED",
+    "task.retrying": "RETRYING",
+    "task.success": "SUCCEEDED",
+    "task.failed": "FAILED",
+    "task.dead_lettered": "FAILED",
+    "task.cancelled": "CANCELLED",
+    "workflow.success": "SUCCEEDED",
+    "workflow.failed": "FAILED",
+    "workflow.cancelled": "CANCELLED",
+}
+
 INSERT = """
 INSERT INTO webhook_deliveries (id, tenant_id, webhook_id, event_type, event_time, subject_id, data, test)
 VALUES ($1, $2, $3, $4, now(), $1, $5, true)
@@ -68,15 +82,26 @@ def _first_of(event_types: list[str]) -> str:
 
 
 def _made_up(event_type: str, webhook: Row) -> dict[str, Any]:
-    if event_type.startswith("webhook."):
-        names = ("name", "description", "url", "event_types", "status", "note", "consecutive_failures")
-        kept = {name: webhook[name] for name in names}
-        unset = dict.fromkeys(("last_success_at", "failing_since", "created_at", "updated_at"))
-        return {"webhook": kept | unset | {"id": str(webhook["id"])}}
-    if not event_type.startswith("task."):
-        return {}
+    match event_type.partition(".")[0]:
+        case "task":
+            return {"task": _task(event_type)}
+        case "workflow":
+            return {"execution": _execution(event_type)}
+        case "webhook":
+            return {"webhook": _disabled(webhook)}
+    return {}
+
+
+def _disabled(webhook: Row) -> dict[str, Any]:
+    names = ("name", "description", "url", "event_types", "status", "note", "consecutive_failures")
+    kept = {name: webhook[name] for name in names}
+    unset = dict.fromkeys(("last_success_at", "failing_since", "created_at", "updated_at"))
+    return kept | unset | {"id": str(webhook["id"])}
+
+
+def _task(event_type: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat()
-    unset_names = (
+    unset = (
         *("retry_policy", "attempt_timeout", "expire_at", "cancel_requested_at", "progress", "error"),
         *(
             "unique_key",
@@ -88,9 +113,8 @@ def _made_up(event_type: str, webhook: Row) -> dict[str, Any]:
             "finished_at",
         ),
     )
-    task: dict[str, Any] = dict.fromkeys(unset_names)
-    task |= {
-        "id": str(UUID(int=0)),
+    return dict.fromkeys(unset) | {
+        "id": NOTHING,
         "name": "a test",
         "task_type": "test",
         "queue": "default",
@@ -103,14 +127,22 @@ def _made_up(event_type: str, webhook: Row) -> dict[str, Any]:
         "last_sequence": 1,
         "created_at": now,
     }
-    return {"task": task}
 
 
-STATUS_AFTER = {
-    "task.created": "QUEUED",
-    "task.retrying": "RETRYING",
-    "task.success": "SUCCEEDED",
-    "task.failed": "FAILED",
-    "task.dead_lettered": "FAILED",
-    "task.cancelled": "CANCELLED",
-}
+def _execution(event_type: str) -> dict[str, Any]:
+    unset = (
+        *("expire_at", "error", "failed_node_id", "cancel_requested_at", "finished_at", "schedule_id"),
+        *("parent_execution_id", "parent_node_run_id", "source_execution_id"),
+    )
+    return dict.fromkeys(unset) | {
+        "id": NOTHING,
+        "name": "a test",
+        "workflow_id": NOTHING,
+        "workflow_name": "test",
+        "workflow_version": 1,
+        "priority": "NORMAL",
+        "tags": [],
+        "status": STATUS_AFTER.get(event_type, "RUNNING"),
+        "last_sequence": 1,
+        "created_at": datetime.now(UTC).isoformat(),
+    }

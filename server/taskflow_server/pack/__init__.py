@@ -10,7 +10,14 @@ from taskflow_server.pack.executions import (
 )
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.schedules import fire, schedule, schedule_preview
-from taskflow_server.pack.stats import overview, queue_stats, schedule_stats, stats_message, task_stats
+from taskflow_server.pack.stats import (
+    overview,
+    queue_stats,
+    schedule_stats,
+    stats_message,
+    task_stats,
+    webhook_stats,
+)
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
 from taskflow_server.pack.values import timestamp
 from taskflow_server.pack.watch import watch_all_bytes, watch_bytes
@@ -45,6 +52,7 @@ __all__ = [
     "watch_all_bytes",
     "watch_bytes",
     "webhook",
+    "webhook_stats",
     "webhook_with_secret",
     "whole_delivery",
     "with_result",

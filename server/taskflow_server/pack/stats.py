@@ -1,8 +1,8 @@
 """Statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from taskflow_core.stats import statistics
 from taskflow_core.stats.durations import Durations
@@ -12,16 +12,19 @@ from taskflow_core.stats.queues import LaneStats, QueueStats
 from taskflow_core.stats.schedules import ScheduleStats
 from taskflow_core.stats.tasks import TaskStats
 from taskflow_core.tasks.rows import Row
+from taskflow_core.webhooks.statistics import WebhookFigures
 from taskflow_proto.v1 import stats_pb2, stats_service_pb2, task_service_pb2
 from taskflow_server.pack.values import duration, id_text, timestamp
+
+Counts = TypeVar("Counts")
+WEBHOOK_COUNTS = ("total", "enabled", "disabled", "gone", "failing")
 
 
 def overview(found: Overview) -> stats_pb2.Overview:
     """The whole tenant at a glance. What has no figures yet is not set."""
-    counts = _task_counts(found.states)
     return stats_pb2.Overview(
         time=timestamp(found.time),
-        tasks=counts,
+        tasks=_task_counts(found.states),
         submit_rate=found.submit_rate,
         finish_rate=found.finish_rate,
         failed_attempt_ratio=found.failed_attempt_ratio,
@@ -32,6 +35,10 @@ def overview(found: Overview) -> stats_pb2.Overview:
         workers=found.workers,
         worker_slots=found.worker_slots,
         paused_queues=found.paused_queues,
+        workflows=found.workflows,
+        executions=_by_status(stats_pb2.ExecutionCounts, found.executions),
+        webhooks=_by_status(stats_pb2.WebhookCounts, found.webhooks),
+        pending_deliveries=found.pending_deliveries,
     )
 
 
@@ -70,6 +77,17 @@ def schedule_stats(found: ScheduleStats) -> stats_pb2.ScheduleStats:
     )
 
 
+def webhook_stats(found: WebhookFigures) -> stats_pb2.WebhookStats:
+    """Webhooks over a period."""
+    return stats_pb2.WebhookStats(
+        start_time=timestamp(found.period.start),
+        end_time=timestamp(found.period.end),
+        current=stats_pb2.WebhookCounts(**{name: found.current[name] for name in WEBHOOK_COUNTS}),
+        total=_webhook_group(found.total),
+        by_webhook=map(_webhook_group, found.by_webhook),
+    )
+
+
 def stats_message(message: statistics.Message) -> stats_service_pb2.WatchStatsResponse:
     """One message of a watch on the overview."""
     match message:
@@ -93,6 +111,36 @@ def _task_counts(states: Mapping[str, int]) -> stats_pb2.TaskCounts:
         # A discarded dead letter is no longer one, but the task stays FAILED.
         failed=states.get("FAILED", 0) + states.get("DISCARDED", 0),
         cancelled=states.get("CANCELLED", 0),
+    )
+
+
+def _by_status(counts: Callable[..., Counts], found: Mapping[str, int]) -> Counts:
+    return counts(total=sum(found.values()), **{status.lower(): count for status, count in found.items()})
+
+
+def _webhook_group(row: Row) -> stats_pb2.WebhookGroupStats:
+    is_total = row["webhook_id"] is None
+    names = ("planned", "succeeded", "failed", "cancelled", "pending", "attempts", "failed_attempts")
+    return stats_pb2.WebhookGroupStats(
+        webhook_id="" if is_total else str(row["webhook_id"]),
+        name="" if is_total else row["name"],
+        **{name: row[name] for name in names},
+        latency=_measured(row, "latency", row["latency_count"]),
+        lateness=_measured(row, "lateness", row["succeeded"]),
+    )
+
+
+def _measured(row: Row, what: str, count: int) -> stats_pb2.DurationStats:
+    if not count:
+        return stats_pb2.DurationStats()
+    p50, p95, p99 = map(duration, row[f"{what}_percentiles"])
+    return stats_pb2.DurationStats(
+        count=count,
+        average=duration(row[f"{what}_average"]),
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        max=duration(row[f"{what}_max"]),
     )
 
 

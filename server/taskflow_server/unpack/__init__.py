@@ -4,7 +4,7 @@ from taskflow_server.unpack.dead_letters import dead_letters, replay_order
 from taskflow_server.unpack.executions import new_execution, new_signal, rerun_order
 from taskflow_server.unpack.queues import queue_limits
 from taskflow_server.unpack.schedules import new_schedule, policy, schedule_changes, timing
-from taskflow_server.unpack.stats import period, task_filter
+from taskflow_server.unpack.stats import bounds, period, task_filter
 from taskflow_server.unpack.tasks import event_kinds, new_task, new_tasks
 from taskflow_server.unpack.values import seconds, task_ids, time
 from taskflow_server.unpack.webhooks import signature_scheme, webhook_changes, webhook_fields
@@ -17,6 +17,7 @@ from taskflow_server.unpack.workflows import (
 )
 
 __all__ = [
+    "bounds",
     "dead_letters",
     "drawing_format",
     "event_kinds",

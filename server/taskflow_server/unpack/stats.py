@@ -32,3 +32,11 @@ def period(request: stats_service_pb2.GetTaskStatsRequest) -> PeriodWanted:
         end=time(request.end_time, "end_time") if request.HasField("end_time") else None,
         interval=timedelta(seconds=seconds(request.interval)) if request.HasField("interval") else None,
     )
+
+
+def bounds(request: stats_service_pb2.GetWebhookStatsRequest) -> tuple[datetime | None, datetime | None]:
+    """Where a period without slices starts and ends. Raises InvalidArgument at `start_time` or `end_time`."""
+    return (
+        time(request.start_time, "start_time") if request.HasField("start_time") else None,
+        time(request.end_time, "end_time") if request.HasField("end_time") else None,
+    )

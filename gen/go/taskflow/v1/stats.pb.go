@@ -59,11 +59,11 @@ type Overview struct {
 	NextFireTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=next_fire_time,json=nextFireTime,proto3" json:"next_fire_time,omitempty"`
 	// Workflows.
 	Workflows int32 `protobuf:"varint,15,opt,name=workflows,proto3" json:"workflows,omitempty"`
-	// Executions that are there, by status.
+	// Executions that are there, by status: at most 10,000 are counted of each.
 	Executions *ExecutionCounts `protobuf:"bytes,16,opt,name=executions,proto3" json:"executions,omitempty"`
 	// Webhooks, by status.
 	Webhooks *WebhookCounts `protobuf:"bytes,17,opt,name=webhooks,proto3" json:"webhooks,omitempty"`
-	// Deliveries that are not final.
+	// Deliveries that are not final: at most 10,000 are counted.
 	PendingDeliveries int32 `protobuf:"varint,18,opt,name=pending_deliveries,json=pendingDeliveries,proto3" json:"pending_deliveries,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache

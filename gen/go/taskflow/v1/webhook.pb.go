@@ -714,13 +714,14 @@ func (x *WebhookEvent) GetData() *WebhookEventData {
 // What an event happened to, as it was then.
 type WebhookEventData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The task, without its payload, with `task.*`.
+	// The task, without its payload and result, with `task.*`.
 	Task *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	// The fire, with `schedule.*`.
 	Fire *ScheduleFire `protobuf:"bytes,2,opt,name=fire,proto3" json:"fire,omitempty"`
-	// The execution, without its input and node runs, with `workflow.*`.
+	// The execution, without its input, output and node runs, with `workflow.*`.
 	Execution *Execution `protobuf:"bytes,3,opt,name=execution,proto3" json:"execution,omitempty"`
-	// The node run, without its input, with `workflow.node_completed` and `workflow.waiting`.
+	// The node run, without its input and result, with `workflow.waiting`, and with `workflow.node_completed`: it succeeded
+	// or failed.
 	NodeRun *NodeRun `protobuf:"bytes,4,opt,name=node_run,json=nodeRun,proto3" json:"node_run,omitempty"`
 	// The webhook that was disabled, with `webhook.disabled`.
 	Webhook *Webhook `protobuf:"bytes,5,opt,name=webhook,proto3" json:"webhook,omitempty"`

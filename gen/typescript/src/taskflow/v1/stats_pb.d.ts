@@ -127,7 +127,7 @@ export declare type Overview = Message<"taskflow.v1.Overview"> & {
   workflows: number;
 
   /**
-   * Executions that are there, by status.
+   * Executions that are there, by status: at most 10,000 are counted of each.
    *
    * @generated from field: taskflow.v1.ExecutionCounts executions = 16;
    */
@@ -141,7 +141,7 @@ export declare type Overview = Message<"taskflow.v1.Overview"> & {
   webhooks?: WebhookCounts | undefined;
 
   /**
-   * Deliveries that are not final.
+   * Deliveries that are not final: at most 10,000 are counted.
    *
    * @generated from field: int32 pending_deliveries = 18;
    */

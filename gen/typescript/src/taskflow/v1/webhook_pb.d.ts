@@ -369,7 +369,7 @@ export declare const WebhookEventSchema: GenMessage<WebhookEvent>;
  */
 export declare type WebhookEventData = Message<"taskflow.v1.WebhookEventData"> & {
   /**
-   * The task, without its payload, with `task.*`.
+   * The task, without its payload and result, with `task.*`.
    *
    * @generated from field: taskflow.v1.Task task = 1;
    */
@@ -383,14 +383,15 @@ export declare type WebhookEventData = Message<"taskflow.v1.WebhookEventData"> &
   fire?: ScheduleFire | undefined;
 
   /**
-   * The execution, without its input and node runs, with `workflow.*`.
+   * The execution, without its input, output and node runs, with `workflow.*`.
    *
    * @generated from field: taskflow.v1.Execution execution = 3;
    */
   execution?: Execution | undefined;
 
   /**
-   * The node run, without its input, with `workflow.node_completed` and `workflow.waiting`.
+   * The node run, without its input and result, with `workflow.waiting`, and with `workflow.node_completed`: it succeeded
+   * or failed.
    *
    * @generated from field: taskflow.v1.NodeRun node_run = 4;
    */
