@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 
 from taskflow_core.models.base import TransactionId
 
-revision = "0011"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
