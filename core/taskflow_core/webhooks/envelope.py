@@ -152,9 +152,25 @@ def _node_run(logged: Fields) -> dict[str, Any]:
     )
 
 
+def _fire(row: Fields) -> dict[str, Any]:
+    return _set(
+        schedule_id=row["schedule_id"],
+        fire_time=_time(row["fire_time"]),
+        outcome=row["outcome"],
+        trigger=row["trigger"],
+        actual_time=_time(row["actual_time"]),
+        start_time=_time(row["start_time"]),
+        run_number=row["run_number"],
+        task_id=row["task_id"],
+        execution_id=row["execution_id"],
+        reason=row["reason"],
+    )
+
+
 # By the names that the contract's WebhookEventData has.
 KINDS: dict[str, Callable[[Fields], dict[str, Any]]] = {
     "task": _task,
+    "fire": _fire,
     "execution": _execution,
     "node_run": _node_run,
     "webhook": _webhook,

@@ -716,7 +716,8 @@ type WebhookEventData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The task, without its payload and result, with `task.*`.
 	Task *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// The fire, with `schedule.*`.
+	// The fire, with `schedule.*`. `schedule.skipped` tells of every fire that started nothing, but of missed ones; the
+	// outcome says why. A fire that waits for its turn is told of once that has been decided.
 	Fire *ScheduleFire `protobuf:"bytes,2,opt,name=fire,proto3" json:"fire,omitempty"`
 	// The execution, without its input, output and node runs, with `workflow.*`.
 	Execution *Execution `protobuf:"bytes,3,opt,name=execution,proto3" json:"execution,omitempty"`

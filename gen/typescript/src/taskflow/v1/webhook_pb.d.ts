@@ -376,7 +376,8 @@ export declare type WebhookEventData = Message<"taskflow.v1.WebhookEventData"> &
   task?: Task | undefined;
 
   /**
-   * The fire, with `schedule.*`.
+   * The fire, with `schedule.*`. `schedule.skipped` tells of every fire that started nothing, but of missed ones; the
+   * outcome says why. A fire that waits for its turn is told of once that has been decided.
    *
    * @generated from field: taskflow.v1.ScheduleFire fire = 2;
    */
