@@ -497,6 +497,20 @@ async def test_a_failed_child_is_started_again(app: App):
     assert "NODE_RETRYING" in await kinds(app, row)
 
 
+async def test_a_subworkflow_fails_when_it_would_lie_too_deep(app: App):
+    async with working(app):
+        innermost = await make(app, [task("x")])
+        # The last but one still fits: 20 executions lie above the innermost.
+        for _ in range(20):
+            innermost = await make(app, [{"id": "sub", "subworkflow": {"workflow_id": str(innermost)}}])
+        row = await run(app, innermost)
+        deeper = await make(app, [{"id": "sub", "subworkflow": {"workflow_id": str(innermost)}}])
+        too_deep = await run(app, deeper)
+    assert row["status"] == "SUCCEEDED"
+    assert (too_deep["status"], too_deep["error"]["type"]) == ("FAILED", "TooDeep")
+    assert "at most 20 are allowed" in too_deep["error"]["message"]
+
+
 async def test_a_running_execution_keeps_its_version(app: App):
     async with working(app):
         workflow_id = await make(app, [{"id": "w", "wait": {}}, task("old")], [edge("w", "old")])

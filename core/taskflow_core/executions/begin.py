@@ -189,6 +189,12 @@ def begin_child(plan: Plan, run: Run, subworkflow: Subworkflow, edges: list[Edge
     workflow = plan.state.workflows[ref]
     if workflow.definition is None:
         raise NotStarted("UnknownWorkflow", workflow.why_not)
+    if plan.state.depth >= plan.limits.depth:
+        raise NotStarted(
+            "TooDeep",
+            f"workflow {workflow.name!r} would run inside {plan.state.depth + 1} other executions;"
+            f" at most {plan.limits.depth} are allowed",
+        )
     content = _input(plan, run, subworkflow.input, subworkflow.input_expressions, edges)
     _bounded(plan, canonical_json(content), "input")
     _check_input(workflow, content)

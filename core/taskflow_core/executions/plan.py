@@ -38,12 +38,17 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """How large things may get (bytes of JSON), and how many graphs of a map start in one transaction."""
+    """How large things may get (bytes of JSON), and how many graphs of a map start in one transaction.
+
+    `depth`: of executions inside executions. Definitions are checked when they are saved, but a node may name a
+    workflow by what it is called later.
+    """
 
     payload_bytes: int = 1024 * 1024
     result_bytes: int = 16 * 1024 * 1024
     items: int = 10_000
     slice: int = 500
+    depth: int = 20
 
 
 @dataclass(frozen=True)

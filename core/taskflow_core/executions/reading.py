@@ -76,6 +76,17 @@ JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
   ON n.execution_id = wanted.execution_id AND n.path = wanted.path
 WHERE n.execution_id = ANY($1::uuid[]) AND n.path = ANY($2::text[])
 """
+# How many executions lie above one, from its parent on. It ends: an execution is younger than its parent.
+DEPTH = """
+WITH RECURSIVE above AS (
+  SELECT $1::uuid AS id
+  UNION ALL
+  SELECT parent.id FROM above CROSS JOIN LATERAL (
+    SELECT e.parent_execution_id AS id FROM workflow_executions e
+    WHERE e.id = above.id AND e.parent_execution_id IS NOT NULL OFFSET 0) AS parent
+)
+SELECT count(*) FROM above
+"""
 SIGNALS = """
 SELECT id, name, payload, sender, node_run_id, created_at FROM execution_signals
 WHERE execution_id = $1 AND taken_by IS NULL ORDER BY created_at, id
@@ -175,6 +186,8 @@ async def _read_one(
     if need.workflow is not None:
         found = await definitions.find(connection, state.execution.tenant_id, need.workflow)
         state.workflows[need.workflow] = found
+        if state.execution.parent_execution_id is not None:
+            state.depth = await connection.fetchval(DEPTH, state.execution.parent_execution_id)
     if need.value is not None:
         state.values[need.value] = await _value(expressions, need.value[1], need.value_scope)
 

@@ -180,6 +180,7 @@ class State:
     everything_known: bool = False
     signals: list[Signal] | None = None
     workflows: dict[WorkflowRef, ChildWorkflow] = field(default_factory=dict)
+    depth: int = 0  # of executions above this one, counted when a workflow is read
     values: dict[tuple[str, str], "Any | ExpressionError"] = field(default_factory=dict)
     complete: bool = False
 
