@@ -14,7 +14,9 @@ FROM python:3.13-slim-trixie
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent taskflow \
  && install --directory --owner 10001 /var/lib/taskflow/results
 COPY --from=build /opt/taskflow /opt/taskflow
+# Time zones are those of the locked tzdata, so that all replicas of schedulers have the same.
 ENV PATH=/opt/taskflow/bin:$PATH \
+    PYTHONTZPATH="" \
     PYTHONUNBUFFERED=1 \
     TASKFLOW_GRPC_HOST=0.0.0.0 \
     TASKFLOW_LOG_FORMAT=json

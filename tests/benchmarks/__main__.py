@@ -12,6 +12,7 @@ from rich.table import Table
 import backlog
 import lanes
 import measure
+import schedules
 import stats
 import watching
 import webhooks
@@ -114,6 +115,13 @@ def bench(tasks: int, waiting: int, only: str) -> None:
                 stack, 10, 200
             ),
             "map over 10,000 items": lambda stack: workflows.wide_map(stack, 10_000),
+        }
+    )
+    report.measure(
+        {
+            "100,000 idle schedules, 10,000 due at once": lambda stack: schedules.schedules(
+                stack, 100_000, 10_000
+            )
         }
     )
     report.measure(

@@ -173,6 +173,9 @@ def test_times_are_previewed_before_and_after_creating(rest: httpx.Client):
     schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT | spring)
     kept = call(rest, "GET", f"/schedules/{schedule['id']}:preview", params=range_)
     assert kept == tried | {"time_zone": "Europe/Berlin"}
+    from_the_first_year = {"start_time": "0001-01-01T00:00:00Z", "count": 1}
+    earliest = call(rest, "POST", "/schedules:preview", json={"schedule": spring, **from_the_first_year})
+    assert earliest["fires"][0]["fire_time"].startswith("1970-")
     refused = rest.post("/api/v1/schedules:preview", json={"schedule": {"cron_expression": "x"}})
     assert (refused.status_code, "schedule.cron_expression" in refused.text) == (400, True)
 

@@ -14,6 +14,7 @@ from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.fires import IN_RANGE, Fire, stored_fire
 from taskflow_core.schedules.ledger import Ledger
 from taskflow_core.schedules.locked import PATIENCE, with_ledger
+from taskflow_core.schedules.timing import EARLIEST
 from taskflow_core.states import FireOutcome, FireTrigger, OverlapPolicy
 from taskflow_core.tasks.rows import Row
 
@@ -116,7 +117,7 @@ class ScheduleRequests:
     ) -> Backfilled:
         timing = self._firing.timings.of(ledger.schedule)
         before = timedelta.resolution
-        times = timing.between(start - before, end - before, BACKFILL_LIMIT + 1)
+        times = timing.between(max(start, EARLIEST) - before, max(end, EARLIEST) - before, BACKFILL_LIMIT + 1)
         next_start = times[BACKFILL_LIMIT] if len(times) > BACKFILL_LIMIT else None
         there = await self._fires_between(connection, ledger, start, end)
         outcomes = []

@@ -10,7 +10,7 @@ from taskflow_core.db import Database
 from taskflow_core.schedules.definition import anchored
 from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.read import ScheduleReader
-from taskflow_core.schedules.timing import Timing, jittered, parse_timing
+from taskflow_core.schedules.timing import EARLIEST, Timing, jittered, parse_timing
 
 # Until when times are looked for if the caller does not say.
 FOR_EVER = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
@@ -67,7 +67,7 @@ def _preview(
     end: datetime | None,
     schedule_id: UUID | None = None,
 ) -> Preview:
-    times = timing.between(start - timedelta.resolution, end or FOR_EVER, count)
+    times = timing.between(max(start, EARLIEST) - timedelta.resolution, end or FOR_EVER, count)
     fires = [
         PreviewedFire(
             fire_time=time,

@@ -14,6 +14,7 @@ from taskflow_core.schedules.zones import Zone
 
 # Nothing fires outside these times.
 FIRST = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC
+EARLIEST = FIRST.replace(tzinfo=UTC)
 LAST = datetime(2200, 1, 1)  # noqa: DTZ001 - UTC
 # A series that loses more times in a row to its exclusions is over. Excluded days and hours count as one.
 MOST_EXCLUDED = 5_000
