@@ -37,8 +37,10 @@ class Receiver:
         self.arrivals: list[float] = []
         self.latenesses: list[float] = []
         self.port = 0
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections[writer] = asyncio.current_task()
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -50,6 +52,12 @@ class Receiver:
                 self.latenesses.append(time.time() - happened.timestamp())
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+    async def hang_up(self) -> None:
+        """End all connections, and wait until they have ended."""
+        for writer in self._connections:
+            writer.close()
+        await asyncio.gather(*(task for task in self._connections.values() if task), return_exceptions=True)
 
     async def has(self, count: int) -> None:
         """Wait until so many events have come."""
@@ -73,6 +81,7 @@ async def _subscribed(channel: grpc.aio.Channel) -> AsyncIterator[Receiver]:
             yield receiver
         finally:
             await stub.DeleteWebhook(webhook_service_pb2.DeleteWebhookRequest(webhook_id=webhook.id))
+            await receiver.hang_up()
 
 
 def _create() -> task_service_pb2.CreateTaskRequest:
