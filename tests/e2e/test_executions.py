@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 import httpx
-from click.testing import CliRunner, Result
 
+from support.command_line import CommandLine, Result
 from support.rest import ok, server_sent_events
 from support.stack import StackAddresses
 from taskflow_cli.execution import execution
@@ -109,7 +109,7 @@ async def test_the_client_and_the_command_start_and_follow_executions(stack: Sta
     environment = {"TASKFLOW_ADDRESS": stack.grpc}
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(execution, arguments, env=environment)
+        return CommandLine(environment).invoke(execution, arguments)
 
     waited = await asyncio.to_thread(run, "start", workflow_id, "--wait")
     assert waited.exit_code == 0, waited.output

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
+from support.command_line import CommandLine
 from taskflow_cli.queue import queue
 
 TENANT = f"t-{uuid.uuid4().hex[:12]}"
@@ -70,7 +70,7 @@ async def test_what_a_queue_cannot_be_is_refused_by_name(rest: httpx.AsyncClient
 
 
 def test_the_command_sets_what_is_named_and_leaves_the_rest(stack: Any) -> None:
-    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+    shell = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
 
     def run(*words: str) -> str:
         result = shell.invoke(queue, words)

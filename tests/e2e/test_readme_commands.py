@@ -44,12 +44,13 @@ async def task_for(command: str, address: str) -> str:
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if command not in MAKE])
-def test_a_command_of_the_readme_works(stack, command: str):
-    task_id = asyncio.run(task_for(command, stack.grpc))
+async def test_a_command_of_the_readme_works(stack, command: str):
+    task_id = await task_for(command, stack.grpc)
     here = command.replace("http://127.0.0.1:8080", stack.rest)
     here = here.replace(".venv/bin/taskflow", f"{sys.executable} -m taskflow_cli")
     environment = {"TASK_ID": task_id, "TASKFLOW_ADDRESS": stack.grpc}
-    done = subprocess.run(
+    done = await asyncio.to_thread(
+        subprocess.run,
         ["bash", "-c", here],
         env={**os.environ, **environment},
         capture_output=True,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from click.testing import CliRunner
 
+from support.command_line import CommandLine
 from taskflow_cli.schedule import schedule as schedule_command
 
 DAILY_REPORT = {
@@ -182,7 +182,7 @@ def test_times_are_previewed_before_and_after_creating(rest: httpx.Client):
 
 def test_the_command_makes_steers_and_explains_schedules(stack: Any) -> None:
     tenant = f"t-{uuid.uuid4().hex[:12]}"
-    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": tenant})
+    shell = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": tenant})
 
     def run(*words: str) -> str:
         result = shell.invoke(schedule_command, words)

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
+from support.command_line import CommandLine
 from taskflow_cli.stats import stats
 from taskflow_client import TaskFlow
 
@@ -80,7 +80,7 @@ async def test_figures_of_webhooks_are_told_over_rest_and_by_command(rest: httpx
         "/stats/webhooks", params={"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}
     )
     assert (refused.status_code, "end_time" in refused.text) == (400, True)
-    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+    shell = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
     shown = await asyncio.to_thread(shell.invoke, stats, ["webhooks"])
     assert "nowhere" in shown.output
     await rest.delete(f"/webhooks/{webhook['id']}")
@@ -100,7 +100,7 @@ async def test_figures_are_followed(stack: Any):
 
 
 def test_the_command_shows_figures(stack: Any):
-    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+    shell = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
 
     def run(*words: str) -> str:
         result = shell.invoke(stats, words)

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+from support.command_line import CommandLine, Result
 from taskflow_cli.task import task
 from taskflow_dev.ports import free_port
 
@@ -17,7 +17,7 @@ class Shell:
         self._environment = {"TASKFLOW_ADDRESS": address}
 
     def __call__(self, *words: str, input: str | None = None) -> Result:
-        return CliRunner(env=self._environment).invoke(task, words, input=input)
+        return CommandLine(env=self._environment).invoke(task, words, input=input)
 
     def succeed(self, *words: str, input: str | None = None) -> str:
         """What a command writes that ends well."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
+from support.command_line import CommandLine
 from support.http_site import Site, response, running_site
 from support.webhooks import verified
 from taskflow_cli.webhook import webhook
@@ -129,7 +129,7 @@ async def test_what_a_webhook_cannot_be_is_refused_over_rest(rest: httpx.AsyncCl
 
 
 async def test_the_command_makes_tries_and_deletes_a_webhook(stack: Any, site: Site):
-    shell = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+    shell = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
 
     async def run(*words: str) -> str:
         result = await asyncio.to_thread(shell.invoke, webhook, words)

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 import yaml
-from click.testing import CliRunner
 
+from support.command_line import CommandLine
 from taskflow_cli.workflow import workflow
 from taskflow_client import Aborted, TaskFlow
 
@@ -119,7 +119,7 @@ class Shell:
 
     def __init__(self, stack: Any) -> None:
         tenant = f"t-{uuid.uuid4().hex[:12]}"
-        self._runner = CliRunner(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": tenant})
+        self._runner = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": tenant})
 
     def run(self, *words: str, exit_code: int = 0, **options: Any) -> str:
         result = self._runner.invoke(workflow, words, **options)
