@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from taskflow_client.backoff import Backoff
+from taskflow_client.calling import PAGE_SIZE, pages
 from taskflow_client.channel import open_channel
 from taskflow_client.errors import ApiError, TaskCancelled, TaskFailed, from_rpc_error, from_status, may_pass
 from taskflow_client.executions import Executions
@@ -27,13 +28,6 @@ from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-Page = TypeVar(
-    "Page",
-    calls.ListTasksResponse,
-    calls.ListTaskEventsResponse,
-    calls.ListTaskAttemptsResponse,
-    calls.ListTaskTypesResponse,
-)
 
 FINAL = frozenset({Task.SUCCEEDED, Task.FAILED, Task.CANCELLED})
 
@@ -42,7 +36,6 @@ BATCH_TASKS = 1000
 BATCH_BYTES = 8 * 1024 * 1024
 # One question to WaitTask; what is on the way may cut longer ones.
 WAIT_SECONDS = 30.0
-PAGE_SIZE = 200
 
 
 class TaskFlow:
@@ -267,40 +260,30 @@ class TaskFlow:
         request = calls.ListTasksRequest(
             filter=filter, order_by=order_by, page_size=page_size, view=calls.FULL if full else calls.BASIC
         )
-        async for page in self._pages(self._stub.ListTasks, request):
+        async for page in pages(self._call, self._stub.ListTasks, request):
             for task in page.tasks:
                 yield task
 
     async def events(self, task: Task | str) -> AsyncGenerator[TaskEvent, None]:
         """The log of a task, oldest event first."""
         request = calls.ListTaskEventsRequest(task_id=_id(task), page_size=PAGE_SIZE)
-        async for page in self._pages(self._stub.ListTaskEvents, request):
+        async for page in pages(self._call, self._stub.ListTaskEvents, request):
             for event in page.events:
                 yield event
 
     async def attempts(self, task: Task | str) -> AsyncGenerator[TaskAttempt, None]:
         """The attempts of a task, oldest first."""
         request = calls.ListTaskAttemptsRequest(task_id=_id(task), page_size=PAGE_SIZE)
-        async for page in self._pages(self._stub.ListTaskAttempts, request):
+        async for page in pages(self._call, self._stub.ListTaskAttempts, request):
             for attempt in page.attempts:
                 yield attempt
 
     async def task_types(self) -> AsyncGenerator[TaskType, None]:
         """What can be submitted: the task types that workers have registered."""
         request = calls.ListTaskTypesRequest(page_size=PAGE_SIZE)
-        async for page in self._pages(self._stub.ListTaskTypes, request):
+        async for page in pages(self._call, self._stub.ListTaskTypes, request):
             for task_type in page.task_types:
                 yield task_type
-
-    async def _pages(
-        self, method: "grpc.aio.UnaryUnaryMultiCallable[Any, Page]", request: Any
-    ) -> AsyncIterator[Page]:
-        while True:
-            page = await self._call(method, request)
-            yield page
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def _wait_once(self, task_id: str, seconds: float) -> Task:
         request = calls.WaitTaskRequest(task_id=task_id)

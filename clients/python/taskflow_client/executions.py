@@ -11,15 +11,14 @@ from typing import Any, TypeAlias
 import grpc
 
 from taskflow_client.backoff import Backoff
+from taskflow_client.calling import PAGE_SIZE, Call, pages
 from taskflow_client.errors import NotFound
-from taskflow_client.queues import Call
 from taskflow_client.watching import follow
 from taskflow_proto.v1 import workflow_service_pb2 as calls
 from taskflow_proto.v1.task_service_pb2 import StreamClosing
 from taskflow_proto.v1.workflow_pb2 import Execution, ExecutionEvent, NodeRun
 from taskflow_proto.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 
-PAGE_SIZE = 200
 # One question to WaitExecution; what is on the way may cut longer ones.
 WAIT_SECONDS = 25.0
 FINAL = frozenset({Execution.SUCCEEDED, Execution.FAILED, Execution.CANCELLED})
@@ -100,21 +99,21 @@ class Executions:
     async def list(self, filter: str = "", *, workflow_id: str = "") -> AsyncGenerator[Execution, None]:
         """The executions that match, such as `status = FAILED`, newest first."""
         request = calls.ListExecutionsRequest(filter=filter, workflow_id=workflow_id, page_size=PAGE_SIZE)
-        async for page in self._pages(self._stub.ListExecutions, request):
+        async for page in pages(self._call, self._stub.ListExecutions, request):
             for execution in page.executions:
                 yield execution
 
     async def node_runs(self, execution: Execution | str, filter: str = "") -> AsyncGenerator[NodeRun, None]:
         """The node runs of an execution, in the order in which they were reached."""
         request = calls.ListNodeRunsRequest(execution_id=_id(execution), filter=filter, page_size=PAGE_SIZE)
-        async for page in self._pages(self._stub.ListNodeRuns, request):
+        async for page in pages(self._call, self._stub.ListNodeRuns, request):
             for run in page.node_runs:
                 yield run
 
     async def events(self, execution: Execution | str) -> AsyncGenerator[ExecutionEvent, None]:
         """The log of an execution, oldest event first."""
         request = calls.ListExecutionEventsRequest(execution_id=_id(execution), page_size=PAGE_SIZE)
-        async for page in self._pages(self._stub.ListExecutionEvents, request):
+        async for page in pages(self._call, self._stub.ListExecutionEvents, request):
             for event in page.events:
                 yield event
 
@@ -202,14 +201,6 @@ class Executions:
     async def _one(self, method: Any, request: Any) -> Execution:
         execution: Execution = await self._call(method, request)
         return execution
-
-    async def _pages(self, method: Any, request: Any) -> AsyncGenerator[Any, None]:
-        while True:
-            page = await self._call(method, request)
-            yield page
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
 
 def _id(execution: Execution | str) -> str:

@@ -1,22 +1,14 @@
 """Queues: paused, resumed and limited from Python."""
 
 from collections.abc import AsyncGenerator, Iterable
-from typing import Any, Protocol
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from taskflow_client.calling import PAGE_SIZE, Call, pages
 from taskflow_proto.v1 import queue_service_pb2 as calls
 from taskflow_proto.v1.queue_pb2 import Queue
 from taskflow_proto.v1.queue_service_pb2_grpc import QueueServiceStub
-
-PAGE_SIZE = 200
-
-
-class Call(Protocol):
-    """Makes one call of a method, and raises ApiError if it fails."""
-
-    async def __call__(self, method: Any, request: Any) -> Any: ...
 
 
 class Queues:
@@ -37,13 +29,9 @@ class Queues:
         `filter`: such as `status = PAUSED`.
         """
         request = calls.ListQueuesRequest(filter=filter, page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListQueuesResponse = await self._call(self._stub.ListQueues, request)
+        async for page in pages(self._call, self._stub.ListQueues, request):
             for queue in page.queues:
                 yield queue
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def update(self, queue: Queue, fields: Iterable[str]) -> Queue:
         """Give these fields of a queue the values that they have here; zero lifts a limit.

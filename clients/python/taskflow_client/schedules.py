@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from taskflow_client.queues import PAGE_SIZE, Call
+from taskflow_client.calling import PAGE_SIZE, Call, pages
 from taskflow_proto.v1 import schedule_service_pb2 as calls
 from taskflow_proto.v1.schedule_pb2 import Schedule, ScheduleFire
 from taskflow_proto.v1.schedule_service_pb2_grpc import ScheduleServiceStub
@@ -35,13 +35,9 @@ class Schedules:
     async def list(self, filter: str = "") -> AsyncGenerator[Schedule, None]:
         """Schedules, newest first. `filter`: such as `status = PAUSED`."""
         request = calls.ListSchedulesRequest(filter=filter, page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListSchedulesResponse = await self._call(self._stub.ListSchedules, request)
+        async for page in pages(self._call, self._stub.ListSchedules, request):
             for schedule in page.schedules:
                 yield schedule
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def update(self, schedule: Schedule, fields: Iterable[str]) -> Schedule:
         """Give these fields of a schedule the values that they have here; unset ones get their defaults.
@@ -121,13 +117,9 @@ class Schedules:
     async def fires(self, schedule_id: str, filter: str = "") -> AsyncGenerator[ScheduleFire, None]:
         """What became of each time, newest first. `filter`: such as `outcome = MISSED`."""
         request = calls.ListScheduleFiresRequest(schedule_id=schedule_id, filter=filter, page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListScheduleFiresResponse = await self._call(self._stub.ListScheduleFires, request)
+        async for page in pages(self._call, self._stub.ListScheduleFires, request):
             for fire in page.fires:
                 yield fire
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
 
 def _timestamp(time: datetime) -> Timestamp:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import grpc
 
 from taskflow_client.backoff import Backoff
+from taskflow_client.calling import Call
 from taskflow_client.errors import ApiError, Unavailable, from_rpc_error, may_pass
 from taskflow_client.new_task import Priority
-from taskflow_client.queues import Call
 from taskflow_proto.v1 import stats_service_pb2 as calls
 from taskflow_proto.v1.stats_pb2 import Overview, QueueStats, TaskStats, WebhookStats
 from taskflow_proto.v1.stats_service_pb2_grpc import StatsServiceStub

@@ -5,23 +5,15 @@ Receivers check what they get with `verify_webhook`.
 
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from taskflow_client.calling import PAGE_SIZE, Call, pages
 from taskflow_proto.v1 import webhook_service_pb2 as calls
 from taskflow_proto.v1.webhook_pb2 import Delivery, Webhook
 from taskflow_proto.v1.webhook_service_pb2 import RecoverDeliveriesResponse
 from taskflow_proto.v1.webhook_service_pb2_grpc import WebhookServiceStub
-
-PAGE_SIZE = 200
-
-
-class Call(Protocol):
-    """Makes one call of a method, and raises ApiError if it fails."""
-
-    async def __call__(self, method: Any, request: Any) -> Any: ...
 
 
 class Webhooks:
@@ -46,13 +38,9 @@ class Webhooks:
     async def list(self, filter: str = "") -> AsyncGenerator[Webhook, None]:
         """Webhooks, newest first. `filter`: such as `status = FAILING`."""
         request = calls.ListWebhooksRequest(filter=filter, page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListWebhooksResponse = await self._call(self._stub.ListWebhooks, request)
+        async for page in pages(self._call, self._stub.ListWebhooks, request):
             for webhook in page.webhooks:
                 yield webhook
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def update(self, webhook: Webhook, fields: Iterable[str]) -> Webhook:
         """Give these fields the values that they have here. Raises Aborted if it has changed since it was read."""
@@ -97,13 +85,9 @@ class Webhooks:
     async def deliveries(self, webhook_id: str, filter: str = "") -> AsyncGenerator[Delivery, None]:
         """The deliveries of a webhook, newest first, without bodies and attempts."""
         request = calls.ListDeliveriesRequest(webhook_id=webhook_id, filter=filter, page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListDeliveriesResponse = await self._call(self._stub.ListDeliveries, request)
+        async for page in pages(self._call, self._stub.ListDeliveries, request):
             for delivery in page.deliveries:
                 yield delivery
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def delivery(self, delivery_id: str) -> Delivery:
         """One delivery, with its body and every attempt."""

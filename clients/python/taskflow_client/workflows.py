@@ -8,14 +8,13 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from taskflow_client.calling import PAGE_SIZE, Call, pages
 from taskflow_client.errors import AlreadyExists
 from taskflow_client.flow import Flow
-from taskflow_client.queues import Call
 from taskflow_proto.v1 import workflow_service_pb2 as calls
 from taskflow_proto.v1.workflow_pb2 import Workflow, WorkflowProblem
 from taskflow_proto.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 
-PAGE_SIZE = 200
 # Each graph within a graph is four levels of messages, and payloads are deep themselves.
 MAX_LEVELS = 400
 
@@ -88,26 +87,16 @@ class Workflows:
     async def list(self, filter: str = "", *, order_by: str = "") -> AsyncGenerator[Workflow, None]:
         """The workflows in their latest versions, without graphs, newest first. `filter`: such as `tags : etl`."""
         request = calls.ListWorkflowsRequest(filter=filter, order_by=order_by, page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListWorkflowsResponse = await self._call(self._stub.ListWorkflows, request)
+        async for page in pages(self._call, self._stub.ListWorkflows, request):
             for workflow in page.workflows:
                 yield workflow
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def versions(self, workflow: Workflow | str) -> AsyncGenerator[Workflow, None]:
         """The versions of a workflow, without graphs, newest first."""
         request = calls.ListWorkflowVersionsRequest(workflow_id=_id(workflow), page_size=PAGE_SIZE)
-        while True:
-            page: calls.ListWorkflowVersionsResponse = await self._call(
-                self._stub.ListWorkflowVersions, request
-            )
+        async for page in pages(self._call, self._stub.ListWorkflowVersions, request):
             for version in page.workflows:
                 yield version
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def delete(self, workflow: Workflow | str) -> None:
         """Delete a workflow; what runs goes on. With a workflow that was read: only if it is still like that."""
