@@ -7,7 +7,6 @@ from uuid import UUID
 from google.api.httpbody_pb2 import HttpBody
 
 from taskflow_core.app import App
-from taskflow_core.executions import watch
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.drawing import draw
@@ -40,11 +39,12 @@ class ExecutionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def GetExecution(
         self, request: workflow_service_pb2.GetExecutionRequest, context: Context
     ) -> workflow_pb2.Execution:
-        row = await self._app.executions.reader.get(current_principal().tenant_id, UUID(request.execution_id))
+        tenant_id, execution_id = current_principal().tenant_id, UUID(request.execution_id)
         if request.view == Execution.BASIC:
-            counts = await self._app.executions.reader.counts(row["id"])
+            row = await self._app.executions.reader.get(tenant_id, execution_id)
+            counts = await self._app.executions.reader.counts(execution_id)
             return pack.execution(row, full=False, counts=counts)
-        return await self._whole(row)
+        return pack.whole_execution(await self._app.executions.reader.whole(tenant_id, execution_id))
 
     async def ListExecutions(
         self, request: workflow_service_pb2.ListExecutionsRequest, context: Context
@@ -159,7 +159,7 @@ class ExecutionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
         )
         async with aclosing(messages):
             async for message in messages:
-                yield await self._packed(message)
+                yield pack.execution_watch_message(message)
 
     async def StreamExecutionEvents(
         self, request: workflow_service_pb2.StreamExecutionEventsRequest, context: Context
@@ -172,19 +172,10 @@ class ExecutionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
             # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
             first = await anext(messages)
             yield sse.opening()
-            yield sse.frame(await self._packed(first))
+            yield sse.frame(pack.execution_watch_message(first))
             async for message in messages:
-                yield sse.frame(await self._packed(message))
-
-    async def _packed(self, message: watch.Message) -> workflow_service_pb2.WatchExecutionResponse:
-        row = None
-        match message:
-            case watch.Snapshot() | watch.Closing():
-                row = message.execution
-        return pack.execution_watch_message(message, None if row is None else await self._whole(row))
+                yield sse.frame(pack.execution_watch_message(message))
 
     async def _whole(self, row: Row) -> workflow_pb2.Execution:
-        """An execution with its node runs."""
-        reader = self._app.executions.reader
-        runs = await reader.first_runs(row["id"])
-        return pack.execution(row, runs=runs, counts=await reader.counts(row["id"]))
+        """An execution that was just steered, with its node runs."""
+        return pack.whole_execution(await self._app.executions.reader.whole(row["tenant_id"], row["id"]))

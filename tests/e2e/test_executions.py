@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from support.command_line import CommandLine, Result
-from support.rest import ok, server_sent_events
+from support.rest import Json, ok, server_sent_events
 from support.stack import StackAddresses
 from taskflow_cli.execution import execution
 from taskflow_client import ExecutionFinished, TaskFlow
@@ -61,6 +61,13 @@ def test_a_diamond_runs_and_tells_all_about_itself(rest: httpx.Client):
     assert [event.name for event in server_sent_events([*lines, ""])] == ["snapshot", "closing"]
 
 
+def _awaits_approval(message: Json) -> bool:
+    runs = message.get("snapshot", {}).get("execution", {}).get("node_runs", ())
+    return message.get("event", {}).get("kind") == "NODE_WAITING" or any(
+        run["status"] == "WAITING" for run in runs
+    )
+
+
 def test_an_execution_waits_for_an_approval_and_is_watched_meanwhile(rest: httpx.Client):
     path = made(
         rest,
@@ -70,14 +77,12 @@ def test_an_execution_waits_for_an_approval_and_is_watched_meanwhile(rest: httpx
     )
     execution = ok(rest.post(path, json={}))
     with rest.stream("GET", f"/api/v1/executions/{execution['id']}:watch") as stream:
-        for line in stream.iter_lines():
-            message = json.loads(line)
-            if message.get("event", {}).get("kind") == "NODE_WAITING" or any(
-                run["status"] == "WAITING"
-                for run in message.get("snapshot", {}).get("execution", {}).get("node_runs", ())
-            ):
-                body = {"signal": "ok", "payload": {"approved": True}}
-                ok(rest.post(f"/api/v1/executions/{execution['id']}:signal", json=body))
+        messages = map(json.loads, stream.iter_lines())
+        # The first message, or a later one, says that the approval is awaited.
+        next(message for message in messages if _awaits_approval(message))
+        body = {"signal": "ok", "payload": {"approved": True}}
+        ok(rest.post(f"/api/v1/executions/{execution['id']}:signal", json=body))
+        *_, message = messages
         assert message["closing"]["reason"] == "FINISHED"
         assert message["execution"]["status"] == "SUCCEEDED"
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ import pytest
 from support.executions import definition, edge
 from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, InvalidArgument, NotFound, PartOfExecution, WrongStatus
+from taskflow_core.executions.read import Whole
 from taskflow_core.executions.rerun import RerunOrder
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.executions.steer import NewSignal
@@ -110,7 +112,8 @@ async def run(app: App, workflow_id: UUID, input: Json | None = None, **fields: 
 
 
 async def runs(app: App, execution: Row) -> dict[str, Row]:
-    return {row["path"]: row for row in await app.executions.reader.first_runs(execution["id"])}
+    whole = await app.executions.reader.whole(execution["tenant_id"], execution["id"])
+    return {row["path"]: row for row in whole.runs}
 
 
 async def statuses(app: App, execution: Row) -> dict[str, str]:
@@ -365,6 +368,22 @@ async def test_an_expression_that_fails_fails_its_node_alone(app: App):
         )
         row = await run(app, workflow_id)
     assert json.loads(row["output"]) == {"b": {"why": "BadExpression"}}
+
+
+async def test_a_snapshot_says_what_its_events_so_far_say(app: App):
+    tasks = [task(f"n{number}") for number in range(8)]
+    async with working(app):
+        workflow_id = await make(app, tasks, [edge(a["id"], b["id"]) for a, b in pairwise(tasks)])
+        execution = await start(app, workflow_id)
+        seen: list[Whole] = []
+        while not seen or seen[-1].row["finished_at"] is None:
+            seen.append(await app.executions.reader.whole(TENANT, execution["id"]))
+    page = await app.executions.reader.list_events(TENANT, execution["id"], PageRequest(1000))
+    for whole in seen:
+        so_far = page.rows[: whole.row["last_sequence"]]
+        ended_runs = [row for row in whole.runs if row["status"] == "SUCCEEDED"]
+        assert len(ended_runs) == sum(row["kind"] == "NODE_SUCCEEDED" for row in so_far)
+        assert whole.counts.get("SUCCEEDED", 0) == len(ended_runs)
 
 
 async def test_a_watch_sees_every_event_once_and_resumes(app: App):

@@ -1,5 +1,7 @@
 """Reading executions, their node runs and their events."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +77,15 @@ RUN_FILTER_FIELDS = {
 }
 
 
+@dataclass(frozen=True)
+class Whole:
+    """An execution at one instant: its row, its first node runs, and how many runs there are in each status."""
+
+    row: Row
+    runs: list[Row]
+    counts: dict[str, int]
+
+
 class ExecutionReader:
     """Gets and lists executions and what belongs to them, each of one tenant."""
 
@@ -91,13 +102,22 @@ class ExecutionReader:
 
     async def counts(self, execution_id: UUID) -> dict[str, int]:
         """How many node runs there are in each status."""
-        return {row["status"]: row["count"] for row in await self._database.pool.fetch(COUNTS, execution_id)}
+        return _counts(await self._database.pool.fetch(COUNTS, execution_id))
 
-    async def first_runs(self, execution_id: UUID) -> list[Row]:
-        """Its node runs in the order in which they were reached, at most FIRST_RUNS."""
-        query = _runs(execution_id).order_by(NodeRun.place).limit(FIRST_RUNS)
+    async def whole(self, tenant_id: str, execution_id: UUID) -> Whole:
+        """One execution with its node runs in the order in which they were reached, at most FIRST_RUNS.
+
+        All is read from one snapshot of the database: what it says is what its events up to `last_sequence` say.
+        Raises NotFound.
+        """
         async with self._database.engine.connect() as connection:
-            return list((await connection.execute(query)).mappings())
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            row = (await connection.execute(_one(tenant_id, execution_id))).mappings().first()
+            if row is None:
+                raise NotFound("execution", str(execution_id))
+            runs = await connection.execute(_runs(execution_id).order_by(NodeRun.place).limit(FIRST_RUNS))
+            counts = await connection.exec_driver_sql(COUNTS, (execution_id,))
+            return Whole(row, list(runs.mappings()), _counts(list(counts.mappings())))
 
     async def graph(self, execution: Row) -> Graph:
         """The graph that an execution runs."""
@@ -170,6 +190,16 @@ class ExecutionReader:
     async def _expect(self, tenant_id: str, execution_id: UUID) -> None:
         if await self._database.pool.fetchval(EXISTS, execution_id, tenant_id) is None:
             raise NotFound("execution", str(execution_id))
+
+
+def _one(tenant_id: str, execution_id: UUID) -> Select[Any]:
+    return select(*WorkflowExecution.__table__.columns).where(
+        WorkflowExecution.id == execution_id, WorkflowExecution.tenant_id == tenant_id
+    )
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, int]:
+    return {row["status"]: row["count"] for row in rows}
 
 
 def _runs(execution_id: UUID) -> Select[Any]:

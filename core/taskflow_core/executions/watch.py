@@ -10,7 +10,7 @@ from uuid import UUID
 
 from taskflow_core.errors import InvalidArgument, NotFound
 from taskflow_core.events import EventFeed
-from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.read import ExecutionReader, Whole
 from taskflow_core.paging import PageTokens
 from taskflow_core.states import EXECUTION_FINAL
 from taskflow_core.tasks.rows import Row
@@ -23,7 +23,7 @@ class Snapshot:
     """The execution as it is. `reset`: events between the resume token and now are not kept any more."""
 
     token: str
-    execution: Row
+    execution: Whole
     reset: bool = False
 
 
@@ -48,7 +48,7 @@ class Closing:
 
     token: str
     reason: Reason
-    execution: Row | None = None
+    execution: Whole | None = None
 
 
 Message = Snapshot | Event | KeepAlive | Closing
@@ -79,22 +79,23 @@ class ExecutionWatch:
         clock = asyncio.get_running_loop().time
         # Spread, so that watches opened together do not end together.
         end = clock() + self._max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
-        execution = await self._reader.get(tenant_id, execution_id)
-        after = self._resume(execution, resume_token)
+        whole = await self._reader.whole(tenant_id, execution_id)
+        last = whole.row["last_sequence"]
+        after = self._resume(whole.row, resume_token)
         if after is None:
-            after = execution["last_sequence"]
-            yield Snapshot(self._token(execution_id, after), execution)
-        if execution["status"] in EXECUTION_FINAL and after >= execution["last_sequence"]:
-            yield Closing(self._token(execution_id, after), "FINISHED", execution)
+            after = last
+            yield Snapshot(self._token(execution_id, after), whole)
+        if whole.row["status"] in EXECUTION_FINAL and after >= last:
+            yield Closing(self._token(execution_id, after), "FINISHED", whole)
             return
         with suppress(NotFound):  # it was deleted between two of these reads
             async with aclosing(self._feed.follow_execution(execution_id, after, self._keep_alive)) as feed:
                 async for events in feed:
                     if events and events[0]["sequence"] > after + 1:
                         # Retention has deleted what lies between.
-                        execution = await self._reader.get(tenant_id, execution_id)
-                        after = execution["last_sequence"]
-                        yield Snapshot(self._token(execution_id, after), execution, reset=True)
+                        whole = await self._reader.whole(tenant_id, execution_id)
+                        after = whole.row["last_sequence"]
+                        yield Snapshot(self._token(execution_id, after), whole, reset=True)
                     for event in events:
                         if event["sequence"] > after:
                             yield Event(self._token(execution_id, event["sequence"]), event)
@@ -102,8 +103,8 @@ class ExecutionWatch:
                         after = max(after, events[-1]["sequence"])
                     reason = self._reason_to_close(events, overdue=clock() > end)
                     if reason is not None:
-                        execution = await self._reader.get(tenant_id, execution_id)
-                        at_end = execution if reason == "FINISHED" else None
+                        finished = reason == "FINISHED"
+                        at_end = await self._reader.whole(tenant_id, execution_id) if finished else None
                         yield Closing(self._token(execution_id, after), reason, at_end)
                         return
                     if not events:

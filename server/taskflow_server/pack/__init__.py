@@ -7,6 +7,7 @@ from taskflow_server.pack.executions import (
     execution_preview,
     execution_watch_message,
     node_run,
+    whole_execution,
 )
 from taskflow_server.pack.queues import queue
 from taskflow_server.pack.schedules import fire, schedule, schedule_preview
@@ -55,6 +56,7 @@ __all__ = [
     "webhook_stats",
     "webhook_with_secret",
     "whole_delivery",
+    "whole_execution",
     "with_result",
     "workflow",
     "workflow_problem",

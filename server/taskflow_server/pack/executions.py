@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskflow_core.executions import watch
+from taskflow_core.executions.read import Whole
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.graph import NodeType
 from taskflow_proto.v1 import task_service_pb2, workflow_pb2, workflow_service_pb2
@@ -135,14 +136,17 @@ def execution_event(row: Row) -> workflow_pb2.ExecutionEvent:
     )
 
 
-def execution_watch_message(
-    message: watch.Message, at_hand: workflow_pb2.Execution | None
-) -> workflow_service_pb2.WatchExecutionResponse:
-    """One message of a watch; `at_hand` is the execution of a snapshot, or at its end."""
+def whole_execution(whole: Whole) -> workflow_pb2.Execution:
+    """An execution with its node runs."""
+    return execution(whole.row, runs=whole.runs, counts=whole.counts)
+
+
+def execution_watch_message(message: watch.Message) -> workflow_service_pb2.WatchExecutionResponse:
+    """One message of a watch."""
     response = workflow_service_pb2.WatchExecutionResponse(resume_token=message.token)
     match message:
         case watch.Snapshot():
-            response.snapshot.execution.MergeFrom(at_hand or Execution())
+            response.snapshot.execution.MergeFrom(whole_execution(message.execution))
             response.snapshot.reset = message.reset
         case watch.Event():
             response.event.CopyFrom(execution_event(message.event))
@@ -150,8 +154,8 @@ def execution_watch_message(
             response.keep_alive.time.GetCurrentTime()
         case watch.Closing():
             response.closing.MergeFrom(StreamClosing(reason=message.reason))
-            if at_hand is not None:
-                response.execution.CopyFrom(at_hand)
+            if message.execution is not None:
+                response.execution.CopyFrom(whole_execution(message.execution))
     return response
 
 
