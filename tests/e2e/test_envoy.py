@@ -42,10 +42,10 @@ class TinyTasks(task_service_pb2_grpc.TaskServiceServicer):
             status = status_pb2.Status(code=5, message="no such task")
             status.details.add().Pack(info)
             await context.abort_with_status(rpc_status.to_status(status))
-        return task_pb2.Task(id=request.task_id, name=f"{context.time_remaining():.0f}")
+        return task_pb2.Task(id=request.task_id, name=f"{context.time_remaining():.3f}")
 
     async def WaitTask(self, request: Any, context: Any) -> task_pb2.Task:
-        return task_pb2.Task(id=request.task_id, name=f"{context.time_remaining():.0f}")
+        return task_pb2.Task(id=request.task_id, name=f"{context.time_remaining():.3f}")
 
     async def WatchTask(self, request: Any, context: Any) -> AsyncIterator[Any]:
         if request.task_id == MISSING_ID:
@@ -101,6 +101,11 @@ async def server(envoy: Envoy, server_port: int, tasks: TinyTasks) -> AsyncItera
 async def rest(envoy: Envoy, server: None) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=envoy.url, timeout=10) as client:
         yield client
+
+
+def assert_has_left(seconds: float, told: str) -> None:
+    """What the server has left is what the call was given, less what the way took on a busy machine."""
+    assert seconds - 4 < float(told) < seconds + 0.1
 
 
 def assert_error(response: httpx.Response, http_status: int, code: int, reason: str) -> dict[str, Any]:
@@ -182,13 +187,13 @@ async def test_a_body_under_the_limit_arrives(rest: httpx.AsyncClient) -> None:
 
 
 async def test_rest_calls_have_a_deadline_unless_they_bring_one(rest: httpx.AsyncClient) -> None:
-    assert (await rest.get(f"/api/v1/tasks/{TASK_ID}")).json()["name"] == "29"
+    assert_has_left(29, (await rest.get(f"/api/v1/tasks/{TASK_ID}")).json()["name"])
     own = await rest.get(f"/api/v1/tasks/{TASK_ID}", headers={"grpc-timeout": "5S"})
-    assert own.json()["name"] == "5"
+    assert_has_left(5, own.json()["name"])
 
 
 async def test_a_wait_has_a_minute(rest: httpx.AsyncClient) -> None:
-    assert (await rest.get(f"/api/v1/tasks/{TASK_ID}:wait")).json()["name"] == "62"
+    assert_has_left(62, (await rest.get(f"/api/v1/tasks/{TASK_ID}:wait")).json()["name"])
 
 
 async def test_a_watch_is_a_json_message_a_line(rest: httpx.AsyncClient) -> None:
@@ -257,7 +262,8 @@ async def test_browsers_may_call_from_any_page(rest: httpx.AsyncClient) -> None:
 async def test_native_grpc_works_on_the_same_port(envoy: Envoy, server: None) -> None:
     async with grpc.aio.insecure_channel(f"{LOOPBACK}:{envoy.port}") as channel:
         stub = task_service_pb2_grpc.TaskServiceStub(channel)
-        assert (await stub.WaitTask(task_service_pb2.WaitTaskRequest(task_id=TASK_ID), timeout=9)).name == "9"
+        answer = await stub.WaitTask(task_service_pb2.WaitTaskRequest(task_id=TASK_ID), timeout=9)
+        assert_has_left(9, answer.name)
         watch = stub.WatchTask(task_service_pb2.WatchTaskRequest(task_id=TASK_ID))
         assert [message.resume_token async for message in watch] == ["1", "2"]
         with pytest.raises(grpc.aio.AioRpcError) as caught:

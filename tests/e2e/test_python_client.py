@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -40,9 +41,12 @@ async def taskflow(stack: Any) -> AsyncIterator[TaskFlow]:
 
 
 async def started(client: TaskFlow) -> Task:
-    """A task that runs until it is cancelled."""
+    """A task that runs until it is cancelled, and has written its line."""
     task = await client.submit("test.forever")
     async for update in client.watch(task):
+        # The snapshot stands for what happened before it: a line is the third event.
+        if isinstance(update, Snapshot) and update.task.last_sequence == 3:
+            return task
         if isinstance(update, Event) and update.event.kind == TaskEvent.LOG:
             return task
     raise AssertionError("it ended")
@@ -217,12 +221,17 @@ async def test_a_watch_is_a_snapshot_then_every_event_then_the_end(taskflow: Tas
 
 
 async def test_a_watch_that_is_cut_again_and_again_has_no_gap_and_no_duplicate(
-    stack: Any, taskflow: TaskFlow
+    stack: Any, taskflow: TaskFlow, tmp_path: Path
 ) -> None:
-    # Its first watch starts before the task does, so that there are events to cut between.
-    soon = datetime.now(UTC) + timedelta(seconds=0.5)
-    task = await taskflow.submit("test.steps", {"steps": 30}, schedule_time=soon)
-    first, *uncut = [update async for update in taskflow.watch(task)]
+    gate = tmp_path / "go on"
+    task = await taskflow.submit("test.steps", {"steps": 30, "after": str(gate)})
+    updates: list[Update] = []
+    async for update in taskflow.watch(task):
+        updates.append(update)
+        # Once it is watched, so that there are events to cut between.
+        gate.touch()
+    first, *uncut = updates
+    assert isinstance(first, Snapshot)
     assert len(uncut) > 30
     async with (
         cutting_proxy(stack.grpc, answer_bytes=1500) as proxy,
@@ -245,8 +254,10 @@ async def test_a_live_watch_that_is_cut_after_every_update_misses_nothing(
             updates.append(update)
             proxy.cut()
     log = [event.sequence async for event in taskflow.events(task)]
-    assert sequences(updates) == log[log.index(1) + 1 :]
-    assert isinstance(updates[-1], Finished)
+    first, *_, last = updates
+    assert isinstance(first, Snapshot)
+    assert sequences(updates) == log[first.task.last_sequence :]
+    assert isinstance(last, Finished)
 
 
 async def test_a_watch_catches_up_on_what_happened_while_it_was_away(stack: Any, taskflow: TaskFlow) -> None:

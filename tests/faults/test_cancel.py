@@ -26,12 +26,12 @@ async def test_at_the_instant_of_the_claim(story: Story):
 
 
 async def test_while_it_waits_for_its_time_or_for_its_next_attempt(story: Story):
-    later = Timestamp(seconds=int(time.time()) + 5)
+    later = Timestamp(seconds=int(time.time()) + 120)
     waiting = [await story.load.submit(task={"schedule_time": later}) for _ in range(5)]
     slow = RetryPolicy(jitter=RetryPolicy.NONE)
-    slow.initial_backoff.FromSeconds(5)
+    slow.initial_backoff.FromSeconds(120)
     failed = [await story.load.submit(failures=1, task={"retry_policy": slow}) for _ in range(5)]
-    await until(lambda: story.count("end") == 5, 5, "five fail")
+    await until(lambda: story.count("end") == 5, 20, "five fail")
     for task in waiting + failed:
         await story.load.cancel(task)
     history = await story.judge()
@@ -45,7 +45,7 @@ async def test_while_it_runs(story: Story):
     await asyncio.gather(*map(story.load.cancel, tasks))
     history = await story.judge()
     assert history.statuses == {"CANCELLED": 20}
-    assert max(e.at for e in history.executions if e.step == "stopped") - begun < 2
+    assert max(e.at for e in history.executions if e.step == "stopped") - begun < 10
 
 
 async def test_while_it_runs_on_a_worker_that_is_killed(story: Story):

@@ -120,7 +120,7 @@ async def run_all(story: Story, break_something: Callable[[Cluster], Any]) -> No
 async def test_workers_are_killed_in_the_middle_of_executions(story: Story):
     async def kill_workers(cluster: Cluster) -> None:
         for _ in range(2):
-            await until(lambda: len(cluster.workers) == 2, 10, "the supervisor acts")
+            await until(lambda: len(cluster.workers) == 2, 20, "the supervisor acts")
             story.rng.choice(cluster.workers).kill()
             await asyncio.sleep(1)
 

@@ -26,7 +26,7 @@ async def test_a_worker_is_killed_in_the_middle_of_its_tasks(story: Story):
 async def test_a_worker_is_killed_under_load_again_and_again(story: Story):
     async with story.cluster.supervised("worker"), story.load.under_way(seconds=0.01):
         for _ in range(2):
-            await until(lambda: len(story.cluster.workers) == 2, 5, "the supervisor acts")
+            await until(lambda: len(story.cluster.workers) == 2, 20, "the supervisor acts")
             victim = story.rng.choice(story.cluster.workers)
             await story.until_begun(10, pid=victim.pid)
             victim.kill()

@@ -26,7 +26,7 @@ async def test_workers_told_to_end_at_any_instant_under_load_leave_nothing_behin
 
     async with cluster.supervised("worker", 4), story.load.under_way(pause=0.05, seconds=0.02):
         for _ in range(TERMS // 4):
-            await until(lambda: len(cluster.workers) == 4, 5, "the supervisor acts")
+            await until(lambda: len(cluster.workers) == 4, 20, "the supervisor acts")
             await asyncio.gather(*map(end_one, cluster.workers))
     history = await story.judge()
     assert set(history.statuses) == {"SUCCEEDED"}

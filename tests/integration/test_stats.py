@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -396,22 +395,28 @@ def quick(app: App) -> Statistics:
 
 async def test_a_watch_sends_overviews_and_keep_alives_and_says_why_it_ends(app: App, quick: Statistics):
     stop = asyncio.Event()
-    watch = quick.watch(TENANT, 0.1, stop)
+    watch = quick.watch(TENANT, 0.5, stop)
     first = await anext(watch)
     assert getattr(first, "states", None) == {}
+    keep_alives, second = await until_overview(watch)
+    assert keep_alives
+    assert second.states == {}
     await app.creation.create(new_task())
-    assert await anext(watch) == KeepAlive()
-    following = [message async for message in until_overview(watch)]
-    assert following[-1].states == {"QUEUED": 1}
+    # Had it been late, this one would come at once.
+    *_, following = await until_overview(watch)
+    assert following.states == {"QUEUED": 1}
     stop.set()
     assert [message async for message in watch] == [Closing("DRAINING")]
 
 
-async def until_overview(watch: Any) -> AsyncIterator[Any]:
+async def until_overview(watch: Any) -> tuple[int, Any]:
+    """How many keep-alives come before the next overview, and that."""
+    keep_alives = 0
     async for message in watch:
-        yield message
         if not isinstance(message, KeepAlive):
-            return
+            return keep_alives, message
+        keep_alives += 1
+    raise AssertionError("it ended")
 
 
 async def test_an_old_watch_ends_and_so_does_one_opened_while_draining(app: App):

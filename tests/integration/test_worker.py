@@ -179,9 +179,10 @@ async def test_a_watch_that_starts_before_the_task_runs_sees_everything(app: App
         await go.wait()
 
     task = await app.creation.create(new_task(task_type="it"))
-    seen = []
+    watch = app.watch.watch(TENANT, task["id"])
+    seen = [await anext(watch)]
     async with working(app, Handler("it", waits)):
-        async for message in app.watch.watch(TENANT, task["id"]):
+        async for message in watch:
             seen.append(message)
             if isinstance(message, Event) and message.event["kind"] == "PROGRESS":
                 go.set()

@@ -21,7 +21,9 @@ async def flaky(context: TaskContext, payload: dict[str, Any]) -> dict[str, int]
 
 @register_task_handler("test.steps")
 async def steps(context: TaskContext, payload: dict[str, Any]) -> int:
-    """Writes so many lines to the task's log, one by one."""
+    """Writes so many lines to the task's log, one by one; with `after`, once that file is there."""
+    while "after" in payload and not Path(payload["after"]).exists():  # noqa: ASYNC240 - a stat is quick
+        await asyncio.sleep(0.05)
     for step in range(payload["steps"]):
         context.log(f"step {step}")
         await asyncio.sleep(0)
