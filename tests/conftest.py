@@ -2,11 +2,15 @@
 
 import contextlib
 import itertools
+import os
 import secrets
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
+import asyncpg
 import pytest
 import redis
 
@@ -14,6 +18,13 @@ from taskflow_dev.postgres import Postgres, running_postgres
 from taskflow_dev.valkey import DATABASES, Valkey, running_valkey
 
 _database_numbers = itertools.cycle(range(1, DATABASES))
+
+# Text, because at run time asyncpg's class takes no parameter.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# A file system in memory, and how much of it must be free for the data of all servers of a run.
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 * 1024**3
 
 
 @pytest.fixture(scope="session")
@@ -38,23 +49,36 @@ def migrated_template(postgres: Postgres) -> str:
     return "taskflow_template"
 
 
+@pytest.fixture(scope="session")
+async def maintenance(postgres: Postgres) -> AsyncIterator[Connection]:
+    """A connection on which databases are made and dropped."""
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture
-def database_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
+async def database_url(
+    postgres: Postgres, maintenance: Connection, migrated_template: str
+) -> AsyncIterator[str]:
     """A migrated database with no rows, dropped after the test."""
-    yield from _database(postgres, migrated_template)
+    async with _database(maintenance, migrated_template) as name:
+        yield postgres.url(name)
 
 
 @pytest.fixture
-def empty_database_url(postgres: Postgres) -> Iterator[str]:
+async def empty_database_url(postgres: Postgres, maintenance: Connection) -> AsyncIterator[str]:
     """A database without tables, dropped after the test."""
-    yield from _database(postgres, "template1")
+    async with _database(maintenance, "template1") as name:
+        yield postgres.url(name)
 
 
-def _database(postgres: Postgres, template: str) -> Iterator[str]:
+@contextlib.asynccontextmanager
+async def _database(maintenance: Connection, template: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(6)}"
-    postgres.create_database(name, template=template)
-    yield postgres.url(name)
-    postgres.drop_database(name)
+    await maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield name
+    await maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -75,6 +99,12 @@ def data_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_for_servers() -> Iterator[Path]:
-    """Not pytest's own, which another run of pytest closes to the user that PostgreSQL runs as for root."""
-    with tempfile.TemporaryDirectory(prefix="taskflow-test-") as folder:
+    """In memory, if there is enough: to make and drop a database on a disk takes five times as long.
+
+    Not pytest's own, which another run of pytest closes to the user that PostgreSQL runs as for root.
+    """
+    has_room = (
+        MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
+    )
+    with tempfile.TemporaryDirectory(prefix="taskflow-test-", dir=MEMORY if has_room else None) as folder:
         yield Path(folder)

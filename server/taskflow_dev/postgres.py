@@ -63,13 +63,9 @@ class Postgres:
             stop_signal=signal.SIGINT,  # ends connections and stops; SIGTERM would wait for clients to go
         )
 
-    def create_database(self, name: str = DATABASE, *, template: str = "template1") -> None:
-        """Creates a database as a copy of another, to which nobody may be connected."""
-        self._run_client("createdb", "--template", template, name)
-
-    def drop_database(self, name: str) -> None:
-        """Drops a database, and cuts the connections to it."""
-        self._run_client("dropdb", "--force", name)
+    def create_database(self, name: str = DATABASE) -> None:
+        """Creates an empty database."""
+        self._run_client("createdb", name)
 
     def has_database(self, name: str = DATABASE) -> bool:
         return self.query(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'", "postgres") == "1"  # noqa: S608

@@ -3,7 +3,6 @@
 import json
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,20 +10,21 @@ import httpx
 import psutil
 import pytest
 
+from conftest import folder_for_servers
 from support.stack import StackAddresses
 from taskflow_dev.ports import free_port
 from taskflow_dev.program import Program, running
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = (ROOT / "tests/support/handlers.py", ROOT / "clients/python/examples/workflows/handlers.py")
-STOPPED_SECONDS = 5
+STOPPED_SECONDS = 20
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StackAddresses]:
     """PostgreSQL, Valkey, Envoy, server, workers for all lanes and scheduler, with the handlers of support."""
-    with tempfile.TemporaryDirectory(prefix="taskflow-test-") as name:
-        folder, smtp_port = Path(name), free_port()
+    with folder_for_servers() as folder:
+        smtp_port = free_port()
         ready_file = folder / "ready.json"
         program = Program(
             name="dev",
@@ -34,6 +34,7 @@ def stack() -> Iterator[StackAddresses]:
                 *(word for module in HANDLERS for word in ("--import", str(module))),
             ),
             environment={
+                "TMPDIR": str(folder),
                 "TASKFLOW_SMTP_PORT": str(smtp_port),
                 "TASKFLOW_HTTP_ALLOW_PRIVATE": "true",
                 "TASKFLOW_WEBHOOK_ALLOW_HTTP": "true",

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from conftest import folder_for_servers
 
 EXAMPLES = Path(__file__).parents[2] / "clients/python/examples"
 DEMO_SECONDS = 100
@@ -29,9 +30,9 @@ def processes_with(variable: str) -> list[psutil.Process]:
 @pytest.fixture
 def temporary_folder() -> Any:
     """Not pytest's own, which is closed to the user that PostgreSQL runs as for root."""
-    with tempfile.TemporaryDirectory(prefix="tf-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+    with folder_for_servers() as folder:
+        folder.chmod(0o711)
+        yield folder
 
 
 def test_the_demo_shows_everything_and_leaves_nothing(temporary_folder: Path) -> None:

@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from conftest import folder_for_servers
 from taskflow_dev.ports import LOOPBACK, is_open
 from taskflow_dev.program import wait_until
 
@@ -76,14 +77,14 @@ def running_dev(folder: Path, *options: str) -> Iterator[Dev]:
 
 
 def until_gone(processes: list[psutil.Process]) -> None:
-    _, left = psutil.wait_procs(processes, timeout=40)
+    _, left = psutil.wait_procs(processes, timeout=60)
     assert not left
 
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Dev]:
     """One stack, for tests that leave it running."""
-    with tempfile.TemporaryDirectory(prefix="taskflow-test-") as folder, running_dev(Path(folder)) as running:
+    with folder_for_servers() as folder, running_dev(folder) as running:
         yield running
 
 
@@ -132,8 +133,8 @@ def test_a_taken_port_is_named(dev: Dev) -> None:
 def test_a_part_that_dies_is_started_again(dev: Dev, name: str) -> None:
     first = dev.child(name)
     psutil.Process(first).kill()
-    assert wait_until(lambda: has_changed(dev, name, first), seconds=20)
-    assert wait_until(lambda: answers(f"{dev.addresses['rest']}/healthz"), seconds=20)
+    assert wait_until(lambda: has_changed(dev, name, first), seconds=60)
+    assert wait_until(lambda: answers(f"{dev.addresses['rest']}/healthz"), seconds=60)
 
 
 def test_a_missing_module_is_named() -> None:
