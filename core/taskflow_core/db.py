@@ -61,6 +61,15 @@ CONNECTION_ERRORS = (
     asyncpg.IdleInTransactionSessionTimeoutError,  # this process was frozen in the middle of one
     asyncpg.ReadOnlySQLTransactionError,  # a primary that no longer is
 )
+# An InterfaceError of asyncpg says that we use it wrongly, unless it has one of these words: then the connection went
+# away under us. They have no class of their own.
+GONE = (
+    "connection is closed",
+    "released back to the pool",
+    "another operation is",  # it was cut while it waited for an answer
+    "pool is closing",
+    "pool is closed",
+)
 # What says "nothing is wrong, try again".
 CONFLICT_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
@@ -189,8 +198,14 @@ async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 def is_outage(error: Exception) -> bool:
     """Whether an error says nothing about the statement: the same may work a little later."""
-    # A value that the driver cannot send is an InterfaceError, too, and stays wrong.
-    return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.InterfaceError):
+        return is_gone(error)
+    return isinstance(error, CONNECTION_ERRORS)
+
+
+def is_gone(error: asyncpg.InterfaceError) -> bool:
+    """Whether asyncpg says that the connection went away, and not that the statement or its arguments are wrong."""
+    return type(error) is asyncpg.InterfaceError and any(words in str(error) for words in GONE)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from google.rpc.error_details_pb2 import (
 )
 from google.rpc.status_pb2 import Status
 
+from taskflow_core.db import is_gone
 from taskflow_core.errors import InvalidArgument, TaskFlowError, Unavailable
 
 DOMAIN = "taskflow"
@@ -104,8 +105,7 @@ def _is_outage(error: object) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(PASSING_SQLSTATES)
     if isinstance(error, asyncpg.InterfaceError):
-        # The bare class says that a connection or the pool is closed; its children, that we misuse them.
-        return type(error) is asyncpg.InterfaceError
+        return is_gone(error)
     if isinstance(error, OSError):
         # A TimeoutError is one too, but says nothing about who was slow.
         return not isinstance(error, TimeoutError)

@@ -122,7 +122,8 @@ async def test_a_child_that_was_killed_is_replaced(expressions: Expressions):
 
 
 async def test_a_child_that_is_frozen_is_replaced():
-    sandbox = Sandbox(patience=3)
+    # Long enough for a new child to start on a busy machine.
+    sandbox = Sandbox(patience=6)
     expressions = Expressions(sandbox)
     before = set(psutil.Process().children())
     await expressions.value("input.list.map(x, x)", SCOPE)

@@ -1,18 +1,19 @@
 """A database that is away costs time, and blames no task."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from support.faults.proxy import Proxy
 from support.tasks import TENANT, new_task
 from taskflow_core.app import App, open_app
-from taskflow_core.db import until_answered
+from taskflow_core.db import is_outage, until_answered
 from taskflow_core.queue import lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
@@ -189,6 +190,78 @@ async def test_a_cancelled_caller_ends_as_cancelled_and_is_not_tried_again(app: 
         await work
     assert tries == 1
     assert await app.database.pool.fetchval("SELECT 1") == 1
+
+
+async def use_after_a_cut(app: App) -> None:
+    async with app.database.pool.acquire() as connection:
+        connection.terminate()
+        await connection.execute("SELECT 1")
+
+
+async def begin_after_a_cut(app: App) -> None:
+    async with app.database.pool.acquire() as connection:
+        transaction = connection.transaction()
+        connection.terminate()
+        await transaction.start()
+
+
+async def be_ended_by_the_server(app: App) -> None:
+    await app.database.pool.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.mark.parametrize("broken", [use_after_a_cut, begin_after_a_cut, be_ended_by_the_server])
+async def test_work_whose_connection_went_away_is_done_again(
+    app: App, broken: Callable[[App], Awaitable[None]]
+):
+    tries = 0
+
+    async def work() -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await broken(app)
+        return int(await app.database.pool.fetchval("SELECT 42"))
+
+    assert await until_answered(work, "a test") == 42
+    assert tries == 2
+
+
+async def test_a_pool_that_is_closed_counts_as_away(settings: Settings):
+    async with open_app(settings, "test") as app:
+        pass
+    with pytest.raises(asyncpg.InterfaceError) as caught:
+        await app.database.pool.fetchval("SELECT 1")
+    assert is_outage(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "kind"),
+    [
+        ("SELECT $1::int", (), asyncpg.InterfaceError),
+        ("SELECT $1::int", (1, 2), asyncpg.InterfaceError),
+        ("SELECT 1", (1,), asyncpg.InterfaceError),
+        ("SELECT $1::int", ("one",), asyncpg.DataError),
+        ("SELECT $1::int", (1,) * 40_000, asyncpg.InterfaceError),
+        ("SELECT", ("one",), asyncpg.InterfaceError),
+        ("SELEKT 1", (), asyncpg.PostgresSyntaxError),
+        ("SELECT * FROM nowhere", (), asyncpg.UndefinedTableError),
+        ("SELECT 1 / 0", (), asyncpg.DivisionByZeroError),
+    ],
+)
+async def test_a_statement_that_is_wrong_ends_in_its_error_at_once(
+    app: App, statement: str, arguments: tuple[object, ...], kind: type[Exception]
+):
+    tries = 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        await app.database.pool.fetch(statement, *arguments)
+
+    with pytest.raises(kind) as caught:
+        await until_answered(work, "a test")
+    assert tries == 1
+    assert not is_outage(caught.value)
 
 
 async def until_busy(app: App) -> None:
