@@ -25,7 +25,7 @@ from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
 from taskflow_core.queues.settings import QueueSettings
-from taskflow_core.result_store import open_result_store
+from taskflow_core.result_store import ResultStore, open_result_store
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.schedules.assembly import Schedules, assemble_schedules
 from taskflow_core.settings import Settings
@@ -87,13 +87,14 @@ class App:
 async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
     """Connect to PostgreSQL and Redis, and disconnect at the end, last first.
 
-    `process` names the connections: `server`, `worker` or `scheduler`.
+    `process` names the connections: `server`, `worker` or `scheduler`. Raises ValueError for a setting that cannot be.
     """
+    store = await open_result_store(settings)
     async with open_database(settings, f"taskflow {process}") as database:
         client = open_redis(settings)
         sandbox = Sandbox()
         try:
-            app = _assemble(settings, database, Queue(client), sandbox)
+            app = _assemble(settings, database, Queue(client), sandbox, store)
             yield app
             await app.watch_all.close()
             await app.creation.drain()
@@ -120,108 +121,145 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: Sandbox) -> App:
+def _assemble(
+    settings: Settings, database: Database, queue: Queue, sandbox: Sandbox, store: ResultStore | None
+) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
-    event_log = Log(database)
     page_tokens = PageTokens.of(settings)
-    reader = TaskReader(database, page_tokens)
-    dead_letters = DeadLetterReader(database, page_tokens)
+
     expressions = Expressions(sandbox)
-    advancement = Advancement(
-        announcer,
-        queue,
-        expressions,
-        Limits(payload_bytes=settings.max_payload_bytes, result_bytes=settings.max_result_bytes),
-        random.Random(),  # noqa: S311 - jitter
-    )
-    cancellation = TaskCancellation(database, queue, announcer, advancement)
-    held = HeldTasks(database, announcer)
-    settlement = TaskSettlement(database, announcer, held, advancement)
-    store = open_result_store(settings)
-    stats = Statistics(
-        database,
-        lease_seconds=settings.lease_seconds,
-        keep_alive=settings.keep_alive_interval,
-        max_duration=settings.max_watch_duration,
-    )
+    advancement = _advancement(settings, queue, announcer, expressions)
     executions = _executions(settings, database, announcer, feed, page_tokens, advancement)
+
+    reader = TaskReader(database, page_tokens)
+    held = HeldTasks(database, announcer)
+    cancellation = TaskCancellation(database, queue, announcer, advancement)
+    settlement = TaskSettlement(database, announcer, held, advancement)
+    dead_letters = DeadLetterReader(database, page_tokens)
+    stats = _statistics(settings, database)
     return App(
         settings=settings,
         database=database,
         queue=queue,
         announcer=announcer,
         feed=feed,
+        # Tasks, from their creation to their end
+        creation=TaskCreation(database, announcer),
+        reporting=TaskReporting(database, announcer),
+        settlement=settlement,
+        results=_results(settings, database, store),
+        cancellation=cancellation,
+        retry=TaskRetry(database, announcer),
+        # Looking at tasks
         reader=reader,
+        watch=_watch(settings, database, feed, page_tokens),
+        watch_all=_watch_all(settings, database, feed, page_tokens, reader),
+        stats=stats,
+        # Dead letters
         dead_letters=dead_letters,
         dead_letter_discard=DeadLetterDiscard(database, announcer, dead_letters),
         dead_letter_replay=DeadLetterReplay(database, announcer, dead_letters),
-        results=TaskResults(
-            database,
-            store,
-            inline_bytes=settings.result_inline_bytes,
-            max_bytes=settings.max_result_bytes,
-        ),
-        creation=TaskCreation(database, announcer),
-        cancellation=cancellation,
-        retry=TaskRetry(database, announcer),
-        settlement=settlement,
+        # Queues
         held=held,
         queues=QueueSettings(database, held, page_tokens),
-        reporting=TaskReporting(database, announcer),
-        watch=TaskWatch(
-            database,
-            feed,
-            page_tokens,
-            keep_alive=settings.keep_alive_interval,
-            max_duration=settings.max_watch_duration,
-            patience=settings.slow_reader_patience,
-        ),
-        watch_all=TenantWatch(
-            event_log,
-            Tail(event_log, feed),
-            reader,
-            page_tokens,
-            keep_alive=settings.keep_alive_interval,
-            max_duration=settings.max_watch_duration,
-            patience=settings.slow_reader_patience,
-            kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
-        ),
+        # Workflows
+        expressions=expressions,
+        workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
+        executions=executions,
+        # What starts tasks, and what tells of them
         schedules=assemble_schedules(
             settings, database, queue, announcer, cancellation, page_tokens, executions
         ),
-        sweep=Sweep(
-            database,
-            queue,
-            announcer,
-            settlement,
-            cancellation,
-            held,
-            SweepLimits(
-                max_crashes=settings.max_crashes,
-                cancel_grace=settings.cancel_grace,
-                # The worker is given the time to say it itself.
-                timeout_grace=settings.lease_seconds,
-                horizon=HORIZON_SECONDS,
-                default_retry=RetryPolicy(),
-            ),
-            random.Random(),  # noqa: S311 - jitter
-        ),
-        retention=Retention(
-            database,
-            announcer,
-            store,
-            stats.rollup,
-            RetentionLimits(
-                tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
-            ),
-        ),
-        stats=stats,
         webhooks=assemble_webhooks(settings, database, queue, page_tokens),
-        executions=executions,
-        expressions=expressions,
-        workflows=Workflows(database, page_tokens, WorkflowChecks(database, settings.max_payload_bytes)),
+        # What the scheduler does to keep the house
+        sweep=_sweep(settings, database, queue, announcer, settlement, cancellation, held),
+        retention=_retention(settings, database, announcer, store, stats),
     )
+
+
+def _results(settings: Settings, database: Database, store: ResultStore | None) -> TaskResults:
+    return TaskResults(
+        database, store, inline_bytes=settings.result_inline_bytes, max_bytes=settings.max_result_bytes
+    )
+
+
+def _watch(settings: Settings, database: Database, feed: EventFeed, page_tokens: PageTokens) -> TaskWatch:
+    return TaskWatch(
+        database,
+        feed,
+        page_tokens,
+        keep_alive=settings.keep_alive_interval,
+        max_duration=settings.max_watch_duration,
+        patience=settings.slow_reader_patience,
+    )
+
+
+def _watch_all(
+    settings: Settings, database: Database, feed: EventFeed, page_tokens: PageTokens, reader: TaskReader
+) -> TenantWatch:
+    event_log = Log(database)
+    return TenantWatch(
+        event_log,
+        Tail(event_log, feed),
+        reader,
+        page_tokens,
+        keep_alive=settings.keep_alive_interval,
+        max_duration=settings.max_watch_duration,
+        patience=settings.slow_reader_patience,
+        kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
+    )
+
+
+def _statistics(settings: Settings, database: Database) -> Statistics:
+    return Statistics(
+        database,
+        lease_seconds=settings.lease_seconds,
+        keep_alive=settings.keep_alive_interval,
+        max_duration=settings.max_watch_duration,
+    )
+
+
+def _sweep(
+    settings: Settings,
+    database: Database,
+    queue: Queue,
+    announcer: Announcer,
+    settlement: TaskSettlement,
+    cancellation: TaskCancellation,
+    held: HeldTasks,
+) -> Sweep:
+    limits = SweepLimits(
+        max_crashes=settings.max_crashes,
+        cancel_grace=settings.cancel_grace,
+        # The worker is given the time to say it itself.
+        timeout_grace=settings.lease_seconds,
+        horizon=HORIZON_SECONDS,
+        default_retry=RetryPolicy(),
+    )
+    jitter = random.Random()  # noqa: S311 - no secret
+    return Sweep(database, queue, announcer, settlement, cancellation, held, limits, jitter)
+
+
+def _retention(
+    settings: Settings,
+    database: Database,
+    announcer: Announcer,
+    store: ResultStore | None,
+    stats: Statistics,
+) -> Retention:
+    limits = RetentionLimits(
+        tasks=settings.retention_seconds, dead_letters=settings.dead_letter_retention_seconds
+    )
+    return Retention(database, announcer, store, stats.rollup, limits)
+
+
+def _advancement(
+    settings: Settings, queue: Queue, announcer: Announcer, expressions: Expressions
+) -> Advancement:
+    limits = Limits(payload_bytes=settings.max_payload_bytes, result_bytes=settings.max_result_bytes)
+    jitter = random.Random()  # noqa: S311 - no secret
+    return Advancement(announcer, queue, expressions, limits, jitter)
 
 
 def _executions(

@@ -8,17 +8,25 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from uuid import UUID
 
+import structlog
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from taskflow_core.errors import NotFound, Unavailable
 from taskflow_core.settings import Settings
 
+log = structlog.get_logger()
+
 CHUNK = 256 * 1024  # bytes
 # Within one call: requests that fail are repeated by the library, with backoff.
 MAX_RETRIES = 5
 RETRY_TIMEOUT = timedelta(seconds=30)
 
+# At the start a store is asked for something that is not there, and has so many seconds to answer.
+NO_RESULT = "taskflow/no-result"
+CHECK_SECONDS = 10.0
+# What S3, Google and Azure say when not even the bucket is there.
+NO_BUCKET = ("NoSuchBucket", "The specified bucket does not exist", "ContainerNotFound")
 # What a store says when it is away, full, or refuses us; a local one speaks with OSError.
 STORE_ERRORS = (BaseError, OSError)
 
@@ -83,14 +91,32 @@ class ResultStore:
                 if number.isdecimal() and int(number) <= attempt:
                     await self._delete(key)
 
+    async def check(self) -> None:
+        """Raises ValueError if the bucket does not exist. One that does not answer may do so later."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._store.get_async(NO_RESULT)
+        except FileNotFoundError as error:
+            if any(code in str(error) for code in NO_BUCKET):
+                raise ValueError(
+                    f"TASKFLOW_RESULT_STORE is {self.url!r}, but there is no such bucket: create it,"
+                    f" or name another. The store says: {_first_line(error)}"
+                ) from error
+        except (*STORE_ERRORS, TimeoutError) as error:
+            log.warning("the result store does not answer", url=self.url, error=_first_line(error))
+
     async def _delete(self, key: str) -> None:
         with suppress(FileNotFoundError):  # another process was first
             await self._store.delete_async(key)
 
 
-def open_result_store(settings: Settings) -> ResultStore | None:
-    """The store that the settings name; None if they name none. Raises ValueError."""
-    return ResultStore(settings.result_store) if settings.result_store else None
+async def open_result_store(settings: Settings) -> ResultStore | None:
+    """The store that the settings name; None if they name none. Raises ValueError, also if its bucket is missing."""
+    if not settings.result_store:
+        return None
+    store = ResultStore(settings.result_store)
+    await store.check()
+    return store
 
 
 def _folder(tenant_id: str, task_id: UUID) -> str:
@@ -106,7 +132,7 @@ def _open(url: str) -> ObjectStore:
         raise ValueError(
             f"TASKFLOW_RESULT_STORE is {url!r}, which cannot be opened: {_first_line(error)}."
             " It is a URL such as file:///var/lib/taskflow/results, s3://bucket/folder, gs://bucket/folder"
-            " or az://account/container/folder"
+            " or az://container/folder"
         ) from error
 
 

@@ -26,8 +26,8 @@ class Settings(BaseSettings):
     result_store: str = Field(
         default="",
         description="URL of where large results lie: file:///folder, s3://bucket/folder, gs://bucket/folder,"
-        " az://account/container/folder; the same for all processes. Empty: large results are refused."
-        " Credentials come from the usual variables, such as AWS_ACCESS_KEY_ID",
+        " az://container/folder; the same for all processes. Empty: large results are refused."
+        " Credentials come from the usual variables, such as AWS_ACCESS_KEY_ID or AZURE_STORAGE_ACCOUNT_NAME",
     )
 
     # The log

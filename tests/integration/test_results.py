@@ -1,13 +1,18 @@
 """Large results: in the result store, exact, and of the attempt that settled."""
 
 import asyncio
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from support.http_site import response, running_site
 from support.tasks import (
     TENANT,
     claim_by_hand,
@@ -26,6 +31,8 @@ from taskflow_core.result_store import CHUNK, ResultStore, ResultStoreError
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.rows import Row
+from taskflow_dev.ports import LOOPBACK, free_port, is_open
+from taskflow_dev.program import Program, running
 from taskflow_server import pack
 from taskflow_worker.engine import TaskWorker
 from taskflow_worker.registry import Handler, Registry
@@ -180,3 +187,59 @@ async def test_a_store_that_is_not_there_says_so(folder: Path):
 def test_what_is_no_store_is_refused_by_the_name_of_the_setting(url: str):
     with pytest.raises(ValueError, match="TASKFLOW_RESULT_STORE"):
         ResultStore(url)
+
+
+def s3_at(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """Let the usual variables lead to an S3 on this machine."""
+    monkeypatch.setenv("AWS_ENDPOINT", f"http://{LOOPBACK}:{port}")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+
+
+async def test_a_bucket_that_is_missing_fails_the_start_with_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    no_bucket = b"<Error><Code>NoSuchBucket</Code><Message>The bucket does not exist</Message></Error>"
+    async with running_site() as site:
+        site.answer = lambda _: response(no_bucket, "404 Not Found")
+        s3_at(monkeypatch, site.port)
+        missing = settings.model_copy(update={"result_store": "s3://results/of"})
+        with pytest.raises(ValueError, match=r"TASKFLOW_RESULT_STORE is 's3://results/of'.* create it"):
+            async with open_app(missing, "test"):
+                pass
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    s3_at(monkeypatch, 1)
+    away = settings.model_copy(update={"result_store": "s3://results/of"})
+    with capture_logs() as lines:
+        async with open_app(away, "test") as app:
+            assert await app.creation.create(new_task())
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == [
+        "the result store does not answer"
+    ]
+
+
+@pytest.mark.skipif(find_spec("moto") is None, reason="needs moto[server], an S3 of this machine")
+async def test_a_large_result_goes_through_s3(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    port = free_port()
+    command = (sys.executable, "-m", "moto.server", "-p", str(port))
+    s3_at(monkeypatch, port)
+    stored = settings.model_copy(update={"result_store": "s3://results/of/taskflow"})
+    with running(Program("s3", command, is_ready=lambda: is_open(port)), tmp_path):
+        async with httpx.AsyncClient() as client:
+            (await client.put(f"http://{LOOPBACK}:{port}/results")).raise_for_status()
+        async with open_app(stored, "test") as app, listening(app.feed):
+            task = await run(app, lambda context, payload: LARGE)
+            assert task["result_url"] == f"s3://results/of/taskflow/{TENANT}/{task['id']}/1.json"
+            assert await result_of(app, task) == f'"{LARGE}"'
+            store = ResultStore(stored.result_store)
+            await store.delete(TENANT, task["id"], 1)
+            with pytest.raises(NotFound):
+                await result_of(app, task)
