@@ -15,8 +15,9 @@ from taskflow_core.workflows.expression_syntax import ExpressionError
 from taskflow_core.workflows.sandbox import Sandbox
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def expressions() -> AsyncIterator[Expressions]:
+    """In one sandbox for all tests: it has a new child after each that it lost."""
     sandbox = Sandbox(cpu_seconds=0.5, memory_bytes=512 * 1024 * 1024)
     yield Expressions(sandbox)
     await sandbox.close()
@@ -113,12 +114,15 @@ async def test_an_evaluation_that_is_given_up_leaves_nothing_behind(expressions:
     assert await expressions.value("input.list.map(x, x)", SCOPE) == [1, 2, 3]
 
 
-async def test_a_child_that_was_killed_is_replaced(expressions: Expressions):
+async def test_a_child_that_was_killed_is_replaced():
+    sandbox = Sandbox()
+    expressions = Expressions(sandbox)
     before = set(psutil.Process().children())
     await expressions.value("input.list.map(x, x)", SCOPE)
     [child] = set(psutil.Process().children()) - before
     os.kill(child.pid, signal.SIGKILL)
     assert await expressions.value("input.list.map(x, x)", SCOPE) == [1, 2, 3]
+    await sandbox.close()
 
 
 async def test_a_child_that_is_frozen_is_replaced():

@@ -5,12 +5,17 @@ theirs.
 """
 
 import os
-import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
+
+from support.forks import FORKS
+
+SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,32 @@ class CommandLine:
         self._environment = {**os.environ, **env}
 
     def invoke(self, command: click.Command, words: Sequence[str], *, input: str | None = None) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "taskflow_cli", str(command.name), *words],
-            env=self._environment,
-            input=input,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        with tempfile.TemporaryDirectory(prefix="taskflow-test-") as name:
+            folder = Path(name)
+            (folder / "stdin").write_text(input or "")
+            arguments = (folder, [str(command.name), *words], self._environment)
+            process = FORKS.Process(target=_run, args=arguments)
+            process.start()
+            process.join(SECONDS)
+            if process.exitcode is None:
+                process.kill()
+                raise TimeoutError(f"taskflow {command.name} {' '.join(words)} did not end in {SECONDS} s")
+            return Result(process.exitcode, (folder / "stdout").read_text(), (folder / "stderr").read_text())
+
+
+def _run(folder: Path, words: list[str], environment: Mapping[str, str]) -> None:
+    from taskflow_cli.__main__ import main  # noqa: PLC0415 - in the forked process only
+
+    flags = os.O_WRONLY | os.O_CREAT
+    for number, file in enumerate(
+        (
+            os.open(folder / "stdin", os.O_RDONLY),
+            os.open(folder / "stdout", flags),
+            os.open(folder / "stderr", flags),
         )
-        return Result(done.returncode, done.stdout, done.stderr)
+    ):
+        os.dup2(file, number)
+    sys.stdin = os.fdopen(0)
+    os.environ.clear()
+    os.environ.update(environment)
+    main(args=words, prog_name="taskflow")

@@ -1,7 +1,6 @@
 """The processes of a cluster: how they are started, told, killed and asked."""
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,13 +11,9 @@ from contextlib import ExitStack, suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from support.forks import FORKS
 from taskflow_dev.launch import PR_SET_PDEATHSIG
 from taskflow_dev.program import Program, running, wait_until
-
-# Workers die by the dozen here, and most of a start is importing: so they are forked off a process that has
-# imported what they need. What they run, and all that follows, is the command that users run.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["taskflow_worker.__main__", "taskflow_worker.handlers.http_request"])
 
 
 class Process(ABC):
@@ -92,7 +87,10 @@ class Spawned(Process):
 
 
 class Forked(Process):
-    """`taskflow worker` or `taskflow scheduler`."""
+    """`taskflow worker` or `taskflow scheduler`.
+
+    They die by the dozen here, so they are forked. What they run, and all that follows, is the command that users run.
+    """
 
     def __init__(self, kind: str, log: Path, arguments: list[str], environment: Mapping[str, str]) -> None:
         super().__init__(kind, log)
