@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock gen check test test-faults test-unit bench demo up clean
+.PHONY: help setup lock gen check types rules test test-faults test-unit bench demo up clean
 
 help: ## show this text
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -33,9 +33,14 @@ gen: $(READY) ## write everything in gen/ anew from proto/
 	@$(BIN)/python gen/generate.py
 
 check: $(READY) ## all that needs no running service: format, lint, types, layers, contract, generated code
+	@$(MAKE) --no-print-directory -j 2 types rules
+
+types: $(READY)
+	@$(BIN)/python -m mypy
+
+rules: $(READY)
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m ruff check .
-	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python gen/lint.py
 	@$(BIN)/python gen/generate.py --check
