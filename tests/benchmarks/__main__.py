@@ -13,6 +13,7 @@ import backlog
 import lanes
 import measure
 import schedules
+import soak
 import stats
 import watching
 import webhooks
@@ -64,8 +65,9 @@ async def _run(work: Callable[[Measured], Awaitable[Figures]], stack: Measured) 
 @click.command()
 @click.option("--tasks", default=20_000, show_default=True, help="Tasks of the throughput measurements.")
 @click.option("--waiting", default=1_000_000, show_default=True, help="Tasks of the backlog.")
+@click.option("--soak-seconds", default=600, show_default=True, help="How long `--only soak` takes.")
 @click.option("--only", default="", help="Measure only what has this in its name.")
-def bench(tasks: int, waiting: int, only: str) -> None:
+def bench(tasks: int, waiting: int, soak_seconds: int, only: str) -> None:
     """Measure throughput, latency and idle cost, with raw Redis and stock arq as yardsticks."""
     logging.getLogger("arq").setLevel(logging.WARNING)
     report = Report(only)
@@ -132,6 +134,8 @@ def bench(tasks: int, waiting: int, only: str) -> None:
         TASKFLOW_WEBHOOK_ALLOW_HTTP="true",
         TASKFLOW_HTTP_ALLOW_PRIVATE="true",
     )
+    if only == "soak":
+        report.measure({"soak": lambda stack: soak.soak(stack, soak_seconds)})
     report.close()
 
 
