@@ -15,6 +15,8 @@ from support.faults.load import Load
 from support.faults.story import SEED, Story
 from taskflow_dev.ports import LOOPBACK
 
+# More than all the waits of a test together, so that it is told which of them took too long.
+TIMEOUT_SECONDS = 300
 # A client that comes back soon after the server did.
 CHANNEL = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
 
@@ -23,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="session")

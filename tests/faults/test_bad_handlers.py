@@ -38,7 +38,7 @@ async def test_a_handler_that_swallows_its_cancellation_is_fenced_off(story: Sto
     history = await story.judge()
     assert history.statuses == {"CANCELLED": 1}
     until_file.touch()
-    await until(lambda: story.count("end") == 1, 20, "the handler ends")
+    await until(lambda: story.count("end") == 1, 45, "the handler ends")
     # What it returns comes too late.
     await story.load.submit()
     assert (await story.judge()).tasks[stubborn]["status"] == "CANCELLED"

@@ -31,7 +31,7 @@ async def test_while_it_waits_for_its_time_or_for_its_next_attempt(story: Story)
     slow = RetryPolicy(jitter=RetryPolicy.NONE)
     slow.initial_backoff.FromSeconds(120)
     failed = [await story.load.submit(failures=1, task={"retry_policy": slow}) for _ in range(5)]
-    await until(lambda: story.count("end") == 5, 20, "five fail")
+    await until(lambda: story.count("end") == 5, 45, "five fail")
     for task in waiting + failed:
         await story.load.cancel(task)
     history = await story.judge()

@@ -76,7 +76,7 @@ class Client:
     async def start(self, workflow_id: str, number: int) -> None:
         request = workflow_service_pb2.StartExecutionRequest(workflow_id=workflow_id, request_id=f"e{number}")
         clock = asyncio.get_running_loop().time
-        end = clock() + 30
+        end = clock() + 60
         while True:
             try:
                 await self._stub.StartExecution(request, metadata=self._metadata, timeout=10)
@@ -120,7 +120,7 @@ async def run_all(story: Story, break_something: Callable[[Cluster], Any]) -> No
 async def test_workers_are_killed_in_the_middle_of_executions(story: Story):
     async def kill_workers(cluster: Cluster) -> None:
         for _ in range(2):
-            await until(lambda: len(cluster.workers) == 2, 20, "the supervisor acts")
+            await until(lambda: len(cluster.workers) == 2, 45, "the supervisor acts")
             story.rng.choice(cluster.workers).kill()
             await asyncio.sleep(1)
 

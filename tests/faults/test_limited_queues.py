@@ -28,7 +28,7 @@ async def until_held(story: Story, count: int) -> None:
         async def are_held() -> bool:
             return bool(await connection.fetchval(HELD, story.load.tenant) >= count)
 
-        await until(are_held, 20, f"{count} tasks are held")
+        await until(are_held, 45, f"{count} tasks are held")
 
 
 async def test_the_answer_to_the_commit_of_a_limited_claim_is_lost(story: Story):

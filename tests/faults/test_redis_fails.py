@@ -18,7 +18,7 @@ async def test_redis_is_wiped_at_rest(story: Story):
         worker.kill()
     await story.load.submit_many(50)
     async with story.cluster.redis() as client:
-        await until(lambda: _holds(client, 50), 20, "all hints are there")
+        await until(lambda: _holds(client, 50), 45, "all hints are there")
         await client.flushall()
     story.cluster.heal()
     history = await story.judge()
@@ -86,7 +86,7 @@ async def test_rubbish_in_the_keys_of_jobs_harms_nothing(story: Story):
         worker.kill()
     tasks = await story.load.submit_many(10)
     async with story.cluster.redis() as client:
-        await until(lambda: _holds(client, 10), 20, "all hints are there")
+        await until(lambda: _holds(client, 10), 45, "all hints are there")
         for task in tasks:
             await client.set(f"arq:job:{task}:0", b"\x80\x04cos\nsystem\n\xff\x00 not a job", ex=60)
         for rubbish in (

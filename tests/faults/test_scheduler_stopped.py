@@ -22,7 +22,7 @@ async def test_a_frozen_scheduler_keeps_no_other_from_sweeping(story: Story):
             # The sweep that rescues these tasks waits for their rows, and we for the sweep.
             await connection.execute("SELECT FROM tasks WHERE status = 'RUNNING' FOR UPDATE")
             first.kill()
-            await until(is_locked, 20, "a sweep is under way")
+            await until(is_locked, 45, "a sweep is under way")
             frozen.signal(signal.SIGSTOP)
     cluster.start_scheduler()
     second = await story.busy_worker(1)
@@ -36,7 +36,7 @@ async def test_a_frozen_scheduler_keeps_no_other_from_sweeping(story: Story):
 async def test_the_scheduler_is_killed_while_tasks_wait_for_their_time(story: Story):
     cluster = story.cluster
     await story.load.submit_many(10, failures=1)
-    await until(lambda: story.count("end") >= 10, 20, "all fail once")
+    await until(lambda: story.count("end") >= 10, 45, "all fail once")
     cluster.scheduler.kill()
     async with cluster.redis() as client:
         await client.flushall()

@@ -74,7 +74,7 @@ async def test_three_schedulers_that_fail_in_every_way_fire_each_time_once(story
 
     async with cluster.supervised("scheduler", 3):
         await asyncio.gather(misfortune(), restart())
-        await until(is_over, 30, "all schedules are COMPLETED")
+        await until(is_over, 45, "all schedules are COMPLETED")
     async with cluster.sql() as connection:
         rows = await connection.fetch(FIRED, tenant)
     assert len(rows) == SCHEDULES

@@ -86,12 +86,12 @@ async def test_what_a_killed_worker_was_sending_is_sent_again_under_its_id(story
     site.answer = hang
     await subscribe(story, site.url())
     wanted = await create(story, 10)
-    await until(lambda: len(site.requests) == 10, 20, "all are being sent")
+    await until(lambda: len(site.requests) == 10, 45, "all are being sent")
     for worker in story.cluster.workers:
         worker.kill()
     hanging.set()
     story.cluster.start_worker()
-    await until(lambda: len(site.requests) >= 20, 30, "all are sent again")
+    await until(lambda: len(site.requests) >= 20, 45, "all are sent again")
     ids = Counter(request.headers["webhook-id"] for request in site.requests)
     assert len(ids) == 10
     assert set(ids.values()) == {2}

@@ -20,13 +20,13 @@ async def test_a_worker_is_killed_in_the_middle_of_its_tasks(story: Story):
     assert history.statuses == {"SUCCEEDED": 30}
     assert history.crashes >= 5
     assert history.failures == 0
-    assert max(map(history.longest_gap, history.tasks)) < LEASE + 5
+    assert max(map(history.longest_gap, history.tasks)) < LEASE + 10
 
 
 async def test_a_worker_is_killed_under_load_again_and_again(story: Story):
     async with story.cluster.supervised("worker"), story.load.under_way(seconds=0.01):
         for _ in range(2):
-            await until(lambda: len(story.cluster.workers) == 2, 20, "the supervisor acts")
+            await until(lambda: len(story.cluster.workers) == 2, 45, "the supervisor acts")
             victim = story.rng.choice(story.cluster.workers)
             await story.until_begun(10, pid=victim.pid)
             victim.kill()

@@ -19,14 +19,14 @@ async def test_workers_told_to_end_at_any_instant_under_load_leave_nothing_behin
     cluster.heal(workers=4)
 
     async def end_one(victim: Process) -> None:
-        await until(lambda: victim.is_ready, 20, "it is ready")
+        await until(lambda: victim.is_ready, 45, "it is ready")
         await asyncio.sleep(story.rng.uniform(0, 0.1))
         victim.signal(signal.SIGTERM)
         assert await ended(victim, 10) == 0, victim.tail()
 
     async with cluster.supervised("worker", 4), story.load.under_way(pause=0.05, seconds=0.02):
         for _ in range(TERMS // 4):
-            await until(lambda: len(cluster.workers) == 4, 20, "the supervisor acts")
+            await until(lambda: len(cluster.workers) == 4, 45, "the supervisor acts")
             await asyncio.gather(*map(end_one, cluster.workers))
     history = await story.judge()
     assert set(history.statuses) == {"SUCCEEDED"}
@@ -50,7 +50,7 @@ async def test_a_worker_frozen_for_longer_than_its_lease_writes_nothing_late(sto
     frozen.signal(signal.SIGSTOP)
     others = 20 - story.count("begin", pid=frozen.pid)
     # The others have done all of it, also what the frozen one held.
-    await until(lambda: story.count("end") >= 20, 20, "the others do it")
+    await until(lambda: story.count("end") >= 20, 45, "the others do it")
     frozen.signal(signal.SIGCONT)
     await until(lambda: frozen.said("lease lost"), 10, "the frozen worker finds out")
     history = await story.judge()

@@ -38,7 +38,7 @@ class Load:
         self._queues = QueueServiceStub(channel)
 
     async def submit(
-        self, task_type: str = "faults.work", *, patience: float = 20.0, task: Any = None, **payload: Any
+        self, task_type: str = "faults.work", *, patience: float = 45.0, task: Any = None, **payload: Any
     ) -> str:
         """Submit one task, again and again until it is acked, and return its id.
 

@@ -15,7 +15,9 @@ from taskflow_core.states import Priority
 
 SEED = os.environ.get("TASKFLOW_FAULTS_SEED") or str(random.randrange(10**9))
 # Seconds from the end of the load: two leases, and what the work itself may take on a busy machine.
-QUIET = 2 * LEASE + 20
+QUIET = 2 * LEASE + 45
+# Seconds for what the load is to do, also while a process starts anew.
+PATIENCE = 45
 
 LANES = [lane.key for lane in lanes(["default"], list(Priority))]
 
@@ -28,7 +30,7 @@ class Story:
     load: Load
     rng: random.Random
 
-    async def until_begun(self, count: int, seconds: float = 20, **where: Any) -> None:
+    async def until_begun(self, count: int, seconds: float = PATIENCE, **where: Any) -> None:
         """Wait until so many attempts have begun; with `pid=` or `task_id=`, only those count."""
         await until(lambda: self.count("begin", **where) >= count, seconds, f"{count} attempts begin")
 
@@ -40,7 +42,7 @@ class Story:
             busy[:] = [w for w in self.cluster.workers if self.count("begin", pid=w.pid) >= attempts]
             return bool(busy)
 
-        await until(find, 20, f"a worker begins {attempts} attempts")
+        await until(find, PATIENCE, f"a worker begins {attempts} attempts")
         return busy[0]
 
     def count(self, step: executions.Step, **where: Any) -> int:
@@ -69,4 +71,4 @@ class Story:
             async def is_drained() -> bool:
                 return not await client.keys("arq:*") and not await client.exists(*LANES)
 
-            await until(is_drained, LEASE + 5, "Redis holds no hint")
+            await until(is_drained, LEASE + 30, "Redis holds no hint")
