@@ -79,8 +79,10 @@ async def all_events(story: Story) -> AsyncGenerator[tuple[TaskEvent, str], None
             stream: Any = TaskServiceStub(channel).WatchTasks(
                 WatchTasksRequest(resume_token=token), metadata=(("x-tenant-id", story.load.tenant),)
             )
+            resumed = bool(token)
             try:
                 async for message in stream:
+                    assert not (resumed and message.HasField("snapshot_end")), "it started anew"
                     token = message.resume_token
                     if message.HasField("event"):
                         yield message.event, token

@@ -76,6 +76,11 @@ def told_of(requests: list[Request]) -> set[str]:
     return {event_in(request)["data"]["task"]["id"] for request in requests}
 
 
+def deliveries_in(requests: list[Request]) -> set[tuple[str, str]]:
+    """The deliveries that were sent, once or more often: where to, and their ids."""
+    return {(request.target, request.headers["webhook-id"]) for request in requests}
+
+
 async def test_what_a_killed_worker_was_sending_is_sent_again_under_its_id(story: Story, site: Site):
     hanging = asyncio.Event()
 
@@ -94,7 +99,7 @@ async def test_what_a_killed_worker_was_sending_is_sent_again_under_its_id(story
     await until(lambda: len(site.requests) >= 20, 45, "all are sent again")
     ids = Counter(request.headers["webhook-id"] for request in site.requests)
     assert len(ids) == 10
-    assert set(ids.values()) == {2}
+    assert min(ids.values()) >= 2
     assert told_of(site.requests) == wanted
 
 
@@ -108,8 +113,9 @@ async def test_one_dead_receiver_among_ten_delays_none_of_the_nine(story: Story,
         dead.answer = hang
         await subscribe(story, dead.url(), *(site.url(f"/{number}") for number in range(9)))
         wanted = await create(story, 200)
-        await until(lambda: len(site.requests) >= 1800, 40, "the nine have theirs")
-    by_target = Counter(request.target for request in site.requests)
+        # What takes longer than its lease, on a busy machine, is sent again under its id.
+        await until(lambda: len(deliveries_in(site.requests)) == 1800, 60, "the nine have theirs")
+    by_target = Counter(target for target, _ in deliveries_in(site.requests))
     assert by_target == {f"/{number}": 200 for number in range(9)}
     assert all(
         told_of([request for request in site.requests if request.target == target]) == wanted

@@ -13,7 +13,7 @@ async def test_an_idle_worker_is_killed(story: Story):
 
 
 async def test_a_worker_is_killed_in_the_middle_of_its_tasks(story: Story):
-    await story.load.submit_many(30, seconds=1)
+    await story.load.submit_many(30, seconds=3)
     victim = await story.busy_worker(5)
     victim.kill()
     history = await story.judge()

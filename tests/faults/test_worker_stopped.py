@@ -52,7 +52,7 @@ async def test_a_worker_frozen_for_longer_than_its_lease_writes_nothing_late(sto
     # The others have done all of it, also what the frozen one held.
     await until(lambda: story.count("end") >= 20, 45, "the others do it")
     frozen.signal(signal.SIGCONT)
-    await until(lambda: frozen.said("lease lost"), 10, "the frozen worker finds out")
+    await until(lambda: frozen.said("lease lost"), 45, "the frozen worker finds out")
     history = await story.judge()
     assert history.statuses == {"SUCCEEDED": 20}
     assert history.crashes == 20 - others
