@@ -20,7 +20,7 @@ from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.retention import ExecutionRetention
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
-from taskflow_core.executions.watch import ExecutionWatch
+from taskflow_core.executions.watch import watched_executions
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
@@ -39,10 +39,12 @@ from taskflow_core.tasks.report import TaskReporting
 from taskflow_core.tasks.result import TaskResults
 from taskflow_core.tasks.retention import Retention, RetentionLimits
 from taskflow_core.tasks.retry import TaskRetry
+from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
-from taskflow_core.tasks.watch import TaskWatch
+from taskflow_core.tasks.watch import watched_tasks
 from taskflow_core.tasks.watch_all import TenantWatch
+from taskflow_core.watch import Watch, WatchTimes
 from taskflow_core.webhooks.assemble import WebhookParts, assemble_webhooks
 from taskflow_core.workflows.checks import WorkflowChecks
 from taskflow_core.workflows.definitions import Workflows
@@ -71,7 +73,7 @@ class App:
     held: HeldTasks
     queues: QueueSettings
     reporting: TaskReporting
-    watch: TaskWatch
+    watch: Watch[Row]
     schedules: Schedules
     watch_all: TenantWatch
     sweep: Sweep
@@ -145,7 +147,12 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         keep_alive=settings.keep_alive_interval,
         max_duration=settings.max_watch_duration,
     )
-    executions = _executions(settings, database, announcer, feed, page_tokens, advancement)
+    watch_times = WatchTimes(
+        keep_alive=settings.keep_alive_interval,
+        max_duration=settings.max_watch_duration,
+        patience=settings.slow_reader_patience,
+    )
+    executions = _executions(settings, database, announcer, feed, page_tokens, watch_times, advancement)
     return App(
         settings=settings,
         database=database,
@@ -169,22 +176,13 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         held=held,
         queues=QueueSettings(database, held, page_tokens),
         reporting=TaskReporting(database, announcer),
-        watch=TaskWatch(
-            database,
-            feed,
-            page_tokens,
-            keep_alive=settings.keep_alive_interval,
-            max_duration=settings.max_watch_duration,
-            patience=settings.slow_reader_patience,
-        ),
+        watch=Watch(watched_tasks(database, feed), feed, page_tokens, watch_times),
         watch_all=TenantWatch(
             event_log,
             Tail(event_log, feed),
             reader,
             page_tokens,
-            keep_alive=settings.keep_alive_interval,
-            max_duration=settings.max_watch_duration,
-            patience=settings.slow_reader_patience,
+            watch_times,
             kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
         ),
         schedules=assemble_schedules(
@@ -230,6 +228,7 @@ def _executions(
     announcer: Announcer,
     feed: EventFeed,
     page_tokens: PageTokens,
+    watch_times: WatchTimes,
     advancement: Advancement,
 ) -> Executions:
     reader = ExecutionReader(database, page_tokens)
@@ -240,11 +239,5 @@ def _executions(
         steering=ExecutionSteering(database, advancement, reader),
         rerun=ExecutionRerun(database, advancement, reader),
         reader=reader,
-        watch=ExecutionWatch(
-            reader,
-            feed,
-            page_tokens,
-            keep_alive=settings.keep_alive_interval,
-            max_duration=settings.max_watch_duration,
-        ),
+        watch=Watch(watched_executions(reader, feed), feed, page_tokens, watch_times),
     )

@@ -4,18 +4,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from taskflow_core.executions import watch
 from taskflow_core.executions.read import Whole
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.graph import NodeType
-from taskflow_proto.v1 import task_service_pb2, workflow_pb2, workflow_service_pb2
+from taskflow_proto.v1 import workflow_pb2
 from taskflow_server.pack.tasks import error, progress
 from taskflow_server.pack.values import id_text, time_of, timestamp
 from taskflow_server.structs import fits_in_value, set_value
 
 Execution = workflow_pb2.Execution
 NodeRun = workflow_pb2.NodeRun
-StreamClosing = task_service_pb2.StreamClosing
 
 
 def execution(
@@ -139,24 +137,6 @@ def execution_event(row: Row) -> workflow_pb2.ExecutionEvent:
 def whole_execution(whole: Whole) -> workflow_pb2.Execution:
     """An execution with its node runs."""
     return execution(whole.row, runs=whole.runs, counts=whole.counts)
-
-
-def execution_watch_message(message: watch.Message) -> workflow_service_pb2.WatchExecutionResponse:
-    """One message of a watch."""
-    response = workflow_service_pb2.WatchExecutionResponse(resume_token=message.token)
-    match message:
-        case watch.Snapshot():
-            response.snapshot.execution.MergeFrom(whole_execution(message.execution))
-            response.snapshot.reset = message.reset
-        case watch.Event():
-            response.event.CopyFrom(execution_event(message.event))
-        case watch.KeepAlive():
-            response.keep_alive.time.GetCurrentTime()
-        case watch.Closing():
-            response.closing.MergeFrom(StreamClosing(reason=message.reason))
-            if message.execution is not None:
-                response.execution.CopyFrom(whole_execution(message.execution))
-    return response
 
 
 def _outline(data: Mapping[str, Any], row: Row) -> workflow_pb2.NodeRun:
