@@ -15,6 +15,7 @@ from taskflow_core.events import EventFeed
 from taskflow_core.executions.advance import Advancement
 from taskflow_core.executions.assembly import Executions
 from taskflow_core.executions.plan import Limits
+from taskflow_core.executions.progress import NodeProgress
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.retention import ExecutionRetention
@@ -101,6 +102,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.creation.drain()
             await app.executions.start.drain()
             await app.reporting.drain()
+            await app.executions.node_progress.drain()
             await app.settlement.drain()
             await app.held.drain()
             await app.schedules.ring.drain()
@@ -175,7 +177,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
         settlement=settlement,
         held=held,
         queues=QueueSettings(database, held, page_tokens),
-        reporting=TaskReporting(database, announcer),
+        reporting=TaskReporting(database, announcer, executions.node_progress),
         watch=Watch(watched_tasks(database, feed), feed, page_tokens, watch_times),
         watch_all=TenantWatch(
             event_log,
@@ -239,5 +241,6 @@ def _executions(
         steering=ExecutionSteering(database, advancement, reader),
         rerun=ExecutionRerun(database, advancement, reader),
         reader=reader,
+        node_progress=NodeProgress(database, announcer),
         watch=Watch(watched_executions(reader, feed), feed, page_tokens, watch_times),
     )

@@ -55,7 +55,14 @@ class Reporter:
     async def _flush(self) -> None:
         while lines := self._take():
             await self._reporting.report(
-                Reports(self._task["id"], self._task["attempt"], self._session_id, self._worker, lines)
+                Reports(
+                    self._task["id"],
+                    self._task["attempt"],
+                    self._session_id,
+                    self._worker,
+                    lines,
+                    self._task["execution_id"],
+                )
             )
             if not self._closing.is_set():
                 await self._pause()

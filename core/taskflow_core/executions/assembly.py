@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from taskflow_core.executions.advance import Advancement
+from taskflow_core.executions.progress import NodeProgress
 from taskflow_core.executions.read import ExecutionReader, Whole
 from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.retention import ExecutionRetention
@@ -22,3 +23,4 @@ class Executions:
     reader: ExecutionReader
     watch: Watch[Whole]
     retention: ExecutionRetention
+    node_progress: NodeProgress

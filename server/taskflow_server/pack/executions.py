@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskflow_core.executions.read import Whole
+from taskflow_core.executions.state import items_progress
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.graph import NodeType
 from taskflow_proto.v1 import workflow_pb2
@@ -99,18 +100,7 @@ def node_run(row: Row, form: str) -> workflow_pb2.NodeRun:
         wake_time=timestamp(row["wake_at"]),
     )
     if row["scopes"]:
-        done, total = row["scopes_settled"], row["scopes"]
-        message.progress.MergeFrom(
-            progress(
-                {
-                    "percent": 100 * done / total,
-                    "message": "",
-                    "current": done,
-                    "total": total,
-                    "unit": "items",
-                }
-            )
-        )
+        message.progress.MergeFrom(progress(items_progress(row["scopes_settled"], row["scopes"])))
     if row["input"] is not None:
         _set_object(message, "input", row["input"], form)
     if row["result"] is not None:
@@ -151,6 +141,7 @@ def _outline(data: Mapping[str, Any], row: Row) -> workflow_pb2.NodeRun:
         status=data["status"],
         attempt=data["attempt"],
         error=error(data["error"]) if data.get("error") else None,
+        progress=progress(data["progress"]) if data.get("progress") else None,
         task_id=data.get("task_id", "") if data["type"] == NodeType.TASK else "",
         child_execution_id=data.get("child_execution_id", ""),
         compensation_task_id=data.get("compensation_task_id", ""),
