@@ -1,5 +1,6 @@
 """What a running attempt says of itself: progress and log lines, written while it stays RUNNING."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,11 @@ class TaskReporting:
 
     async def report(self, reports: Reports) -> None:
         """Write the lines, unless the attempt has ended meanwhile."""
-        await self._batcher.submit(reports)
+        await self.put(reports)
+
+    def put(self, reports: Reports) -> "asyncio.Future[None]":
+        """Hand them over without waiting; the future is done when they are written. One of an attempt at a time."""
+        return self._batcher.put(reports)
 
     async def drain(self) -> None:
         """Wait until everything handed over is written."""
