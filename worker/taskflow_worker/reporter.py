@@ -16,7 +16,7 @@ log = structlog.get_logger()
 INTERVAL = 0.1
 # At most this part of the time goes into writing reports. Where many report, or the database has much to do, it
 # is written less often, but for as long as this (seconds).
-SHARE = 0.1
+SHARE = 0.05
 LONGEST_INTERVAL = 1.0
 # Log lines of one attempt that wait to be written; more are dropped, and the log says so.
 MAX_WAITING_LINES = 100
