@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
+from taskflow_core.batching import Shared
 from taskflow_core.errors import InvalidArgument, NotFound
 from taskflow_core.events import EventFeed
 from taskflow_core.paging import PageTokens
@@ -154,6 +155,8 @@ class Watch(Generic[Subject]):
         self._tokens = ResumeTokens(tokens, watched.noun, watched.mark)
         self._times = times
         self._clock = clock
+        # Those who watch the same thing open together after a restart, and end together: they share one read.
+        self._reads: Shared[tuple[str, UUID], Subject] = Shared(self._read_all)
 
     async def watch(
         self, tenant_id: str, subject_id: UUID, resume_token: str = "", min_progress_interval: float = 0.0
@@ -180,7 +183,7 @@ class Watch(Generic[Subject]):
         # Spread, so that watches opened together do not end together.
         end = clock() + self._times.max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
         thinner = _Thinner(watched.progress_of, min_progress_interval)
-        subject = await watched.read(tenant_id, subject_id)
+        subject = await self._reads.get((tenant_id, subject_id))
         row = watched.row(subject)
         after = self._tokens.decode(row, resume_token)
         if after is None:
@@ -206,7 +209,8 @@ class Watch(Generic[Subject]):
                         after = max(after, events[-1]["sequence"])
                     reason = self._reason_to_close(events, overdue=clock() > end)
                     if reason is not None:
-                        at_end = await watched.read(tenant_id, subject_id) if reason == "FINISHED" else None
+                        is_end = reason == "FINISHED"
+                        at_end = await self._reads.get((tenant_id, subject_id)) if is_end else None
                         yield Closing(self._token(subject_id, after), reason, at_end)
                         return
                     if not events:
@@ -248,9 +252,18 @@ class Watch(Generic[Subject]):
 
     async def _snapshot(self, tenant_id: str, subject_id: UUID) -> Snapshot[Subject]:
         """The thing as it is, for a watcher that has missed events."""
-        subject = await self._watched.read(tenant_id, subject_id)
+        subject = await self._reads.get((tenant_id, subject_id))
         token = self._token(subject_id, self._watched.row(subject)["last_sequence"])
         return Snapshot(token, subject, reset=True)
+
+    async def _read_all(self, keys: Sequence[tuple[str, UUID]]) -> list[Subject | Exception]:
+        async def one(tenant_id: str, subject_id: UUID) -> Subject | Exception:
+            try:
+                return await self._watched.read(tenant_id, subject_id)
+            except Exception as error:  # noqa: BLE001 - it is raised to those who asked
+                return error
+
+        return await asyncio.gather(*(one(*key) for key in keys))
 
     def _reason_to_close(self, events: Sequence[Row], *, overdue: bool) -> Reason | None:
         if events and events[-1]["status"] in self._watched.final:
