@@ -1,4 +1,4 @@
-"""What running handlers report, on its way to the log: coalesced, bounded, in order, and never most of the work."""
+"""What running handlers report, on its way to the log: coalesced, bounded, and in order."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,8 @@ log = structlog.get_logger()
 
 # At most this often (seconds) is written what one task reports; of the progress that comes between the latest wins.
 INTERVAL = 0.1
-# At most this part of the time goes into writing reports. Where many report, or the database has much to do, it
-# is written less often, but for as long as this (seconds).
-SHARE = 0.05
-LONGEST_INTERVAL = 1.0
+# At most so many attempts of a worker are written a second: where more report, each is written less often.
+RATE = 500
 # Log lines of one attempt that wait to be written; more are dropped, and the log says so.
 MAX_WAITING_LINES = 100
 
@@ -34,26 +32,20 @@ class Pace:
         self._resting[reporter] = None
         if not self._is_ticking:
             self._is_ticking = True
-            self._tick_after(0.0)
+            self._tick_later(0)
 
     def forget(self, reporter: "Reporter") -> None:
         """It has nothing to say any more."""
         self._resting.pop(reporter, None)
 
-    def _tick_after(self, spent: float) -> None:
-        pause = min(max(INTERVAL, spent / SHARE), LONGEST_INTERVAL)
-        asyncio.get_running_loop().call_later(pause, self._tick)
+    def _tick_later(self, written: int) -> None:
+        asyncio.get_running_loop().call_later(max(INTERVAL, written / RATE), self._tick)
 
     def _tick(self) -> None:
-        clock = asyncio.get_running_loop().time
-        started = clock()
         rested, self._resting = self._resting, {}
-        writes = [write for reporter in rested if (write := reporter.write()) is not None]
-        if writes:
-            written = asyncio.gather(*writes, return_exceptions=True)
-            written.add_done_callback(lambda _: self._tick_after(clock() - started))
-        elif self._resting:
-            self._tick_after(0.0)
+        written = sum(reporter.write() for reporter in rested)
+        if self._resting:
+            self._tick_later(written)
         else:
             self._is_ticking = False
 
@@ -94,24 +86,25 @@ class Reporter:
         """Write what is left. What comes later is no longer the attempt's to say."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
-        last = self._writing or self.write()
+        if self._writing is None:
+            self.write()
         self._is_closed = True
         self._pace.forget(self)
-        if last is not None:
-            await asyncio.wait([last])
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
 
-    def write(self) -> "asyncio.Future[None] | None":
-        """Hand over what there is to write, if there is something and it may be written."""
+    def write(self) -> bool:
+        """Hand over what there is to write, if there is something and it may be written; whether it was so."""
         if self._is_closed:
-            return None
+            return False
         if self._writing is not None:
             # Two of one attempt at once would take the same numbers.
             self._pace.rest(self)
-            return None
+            return False
         lines = self._take()
         self._waits = bool(lines)
         if not lines:
-            return None
+            return False
         self._pace.rest(self)
         self._writing = self._reporting.put(
             Reports(
@@ -124,7 +117,7 @@ class Reporter:
             )
         )
         self._writing.add_done_callback(self._written)
-        return self._writing
+        return True
 
     def _start(self) -> None:
         if not self._waits:
