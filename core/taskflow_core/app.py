@@ -15,12 +15,13 @@ from taskflow_core.events import EventFeed
 from taskflow_core.executions.advance import Advancement
 from taskflow_core.executions.assembly import Executions
 from taskflow_core.executions.plan import Limits
+from taskflow_core.executions.progress import NodeProgress
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.retention import ExecutionRetention
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
-from taskflow_core.executions.watch import ExecutionWatch
+from taskflow_core.executions.watch import watched_executions
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import HORIZON_SECONDS, Queue, open_redis
 from taskflow_core.queues.held import HeldTasks
@@ -39,10 +40,12 @@ from taskflow_core.tasks.report import TaskReporting
 from taskflow_core.tasks.result import TaskResults
 from taskflow_core.tasks.retention import Retention, RetentionLimits
 from taskflow_core.tasks.retry import TaskRetry
+from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import TaskSettlement
 from taskflow_core.tasks.sweep import Sweep, SweepLimits
-from taskflow_core.tasks.watch import TaskWatch
+from taskflow_core.tasks.watch import watched_tasks
 from taskflow_core.tasks.watch_all import TenantWatch
+from taskflow_core.watch import Watch, WatchTimes
 from taskflow_core.webhooks.assemble import WebhookParts, assemble_webhooks
 from taskflow_core.workflows.checks import WorkflowChecks
 from taskflow_core.workflows.definitions import Workflows
@@ -71,7 +74,7 @@ class App:
     held: HeldTasks
     queues: QueueSettings
     reporting: TaskReporting
-    watch: TaskWatch
+    watch: Watch[Row]
     schedules: Schedules
     watch_all: TenantWatch
     sweep: Sweep
@@ -100,6 +103,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.creation.drain()
             await app.executions.start.drain()
             await app.reporting.drain()
+            await app.executions.node_progress.drain()
             await app.settlement.drain()
             await app.held.drain()
             await app.schedules.ring.drain()
@@ -130,7 +134,8 @@ def _assemble(
 
     expressions = Expressions(sandbox)
     advancement = _advancement(settings, queue, announcer, expressions)
-    executions = _executions(settings, database, announcer, feed, page_tokens, advancement)
+    watch_times = _watch_times(settings)
+    executions = _executions(settings, database, announcer, feed, page_tokens, watch_times, advancement)
 
     reader = TaskReader(database, page_tokens)
     held = HeldTasks(database, announcer)
@@ -146,15 +151,15 @@ def _assemble(
         feed=feed,
         # Tasks, from their creation to their end
         creation=TaskCreation(database, announcer),
-        reporting=TaskReporting(database, announcer),
+        reporting=TaskReporting(database, announcer, executions.node_progress),
         settlement=settlement,
         results=_results(settings, database, store),
         cancellation=cancellation,
         retry=TaskRetry(database, announcer),
         # Looking at tasks
         reader=reader,
-        watch=_watch(settings, database, feed, page_tokens),
-        watch_all=_watch_all(settings, database, feed, page_tokens, reader),
+        watch=Watch(watched_tasks(database, feed), feed, page_tokens, watch_times),
+        watch_all=_watch_all(settings, database, feed, page_tokens, watch_times, reader),
         stats=stats,
         # Dead letters
         dead_letters=dead_letters,
@@ -184,11 +189,8 @@ def _results(settings: Settings, database: Database, store: ResultStore | None) 
     )
 
 
-def _watch(settings: Settings, database: Database, feed: EventFeed, page_tokens: PageTokens) -> TaskWatch:
-    return TaskWatch(
-        database,
-        feed,
-        page_tokens,
+def _watch_times(settings: Settings) -> WatchTimes:
+    return WatchTimes(
         keep_alive=settings.keep_alive_interval,
         max_duration=settings.max_watch_duration,
         patience=settings.slow_reader_patience,
@@ -196,19 +198,16 @@ def _watch(settings: Settings, database: Database, feed: EventFeed, page_tokens:
 
 
 def _watch_all(
-    settings: Settings, database: Database, feed: EventFeed, page_tokens: PageTokens, reader: TaskReader
+    settings: Settings,
+    database: Database,
+    feed: EventFeed,
+    page_tokens: PageTokens,
+    watch_times: WatchTimes,
+    reader: TaskReader,
 ) -> TenantWatch:
     event_log = Log(database)
-    return TenantWatch(
-        event_log,
-        Tail(event_log, feed),
-        reader,
-        page_tokens,
-        keep_alive=settings.keep_alive_interval,
-        max_duration=settings.max_watch_duration,
-        patience=settings.slow_reader_patience,
-        kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
-    )
+    kept = min(settings.retention_seconds, settings.dead_letter_retention_seconds)
+    return TenantWatch(event_log, Tail(event_log, feed), reader, page_tokens, watch_times, kept=kept)
 
 
 def _statistics(settings: Settings, database: Database) -> Statistics:
@@ -268,6 +267,7 @@ def _executions(
     announcer: Announcer,
     feed: EventFeed,
     page_tokens: PageTokens,
+    watch_times: WatchTimes,
     advancement: Advancement,
 ) -> Executions:
     reader = ExecutionReader(database, page_tokens)
@@ -278,11 +278,6 @@ def _executions(
         steering=ExecutionSteering(database, advancement, reader),
         rerun=ExecutionRerun(database, advancement, reader),
         reader=reader,
-        watch=ExecutionWatch(
-            reader,
-            feed,
-            page_tokens,
-            keep_alive=settings.keep_alive_interval,
-            max_duration=settings.max_watch_duration,
-        ),
+        node_progress=NodeProgress(database, announcer),
+        watch=Watch(watched_executions(reader, feed), feed, page_tokens, watch_times),
     )

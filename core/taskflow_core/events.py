@@ -72,15 +72,19 @@ class EventFeed:
         """
         # The waiter is there before the log is read, so that no ring falls in between.
         with self._watching(thing_id) as rung:
+            rung.set()  # for what there is already
             while True:
+                is_rung = rung.is_set() or await self.rings(rung, quiet)
                 rung.clear()
                 rows = await log.get((thing_id, after))
                 if rows is None:
                     return
                 if rows:
                     after = rows[-1]["sequence"]
+                    if len(rows) == READ_LIMIT:
+                        rung.set()
                     yield rows
-                elif self.draining or not await self.rings(rung, quiet):
+                elif self.draining or not is_rung:
                     yield rows
 
     def drain(self) -> None:
@@ -100,12 +104,21 @@ class EventFeed:
 
     async def rings(self, rung: asyncio.Event, quiet: float) -> bool:
         """Whether a ring came within `quiet` seconds; while Redis is away, within one."""
+        is_late = False
+
+        def give_up() -> None:
+            nonlocal is_late
+            is_late = True
+            rung.set()
+
+        # Thousands wait here: a timer is cheaper than a timeout, which interrupts.
+        seconds = quiet if self._listening else min(quiet, 1.0)
+        timer = asyncio.get_running_loop().call_later(seconds, give_up)
         try:
-            async with asyncio.timeout(quiet if self._listening else min(quiet, 1.0)):
-                await rung.wait()
-        except TimeoutError:
-            return False
-        return True
+            await rung.wait()
+        finally:
+            timer.cancel()
+        return not is_late
 
     def _wake_all(self) -> None:
         for waiters in (self._everything, *self._watchers.values()):

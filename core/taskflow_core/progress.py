@@ -32,7 +32,7 @@ class Progress:
         """
         check_finite(percent=percent, current=current, total=total)
         if percent is None:
-            percent = 100 * current / total if current is not None and total else self.percent
+            percent = 100 * float(current) / float(total) if current is not None and total else self.percent
         return Progress(
             percent=min(max(float(percent), 0.0), 100.0),
             message=message[:MAX_MESSAGE],

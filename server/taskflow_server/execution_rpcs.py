@@ -151,30 +151,30 @@ class ExecutionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
         statuses = await executions.reader.statuses(row["id"])
         return pack.drawing(draw(graph, row["name"], unpack.drawing_format(request.format), statuses))
 
-    async def WatchExecution(
+    # Watches yield bytes: an event that goes to many is serialised once.
+    async def WatchExecution(  # type: ignore[override]
         self, request: workflow_service_pb2.WatchExecutionRequest, context: Context
-    ) -> AsyncIterator[workflow_service_pb2.WatchExecutionResponse]:
+    ) -> AsyncIterator[bytes]:
         messages = self._app.executions.watch.watch(
-            current_principal().tenant_id, UUID(request.execution_id), request.resume_token
+            current_principal().tenant_id,
+            UUID(request.execution_id),
+            request.resume_token,
+            unpack.seconds(request.min_progress_interval),
         )
         async with aclosing(messages):
             async for message in messages:
-                yield pack.execution_watch_message(message)
+                yield pack.execution_watch_bytes(message)
 
-    async def StreamExecutionEvents(
+    async def StreamExecutionEvents(  # type: ignore[override]
         self, request: workflow_service_pb2.StreamExecutionEventsRequest, context: Context
-    ) -> AsyncIterator[HttpBody]:
+    ) -> AsyncIterator[bytes]:
         token = header(context, "last-event-id") or request.resume_token
         messages = self._app.executions.watch.watch(
             current_principal().tenant_id, UUID(request.execution_id), token
         )
-        async with aclosing(messages):
-            # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
-            first = await anext(messages)
-            yield sse.opening()
-            yield sse.frame(pack.execution_watch_message(first))
-            async for message in messages:
-                yield sse.frame(pack.execution_watch_message(message))
+        async with aclosing(sse.frames(messages, sse.execution_bytes)) as frames:
+            async for frame in frames:
+                yield frame
 
     async def _whole(self, row: Row) -> workflow_pb2.Execution:
         """An execution that was just steered, with its node runs."""

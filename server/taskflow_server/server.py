@@ -54,7 +54,7 @@ async def _stop(app: App, server: grpc.aio.Server, health_servicer: Health, drai
     log.info("server draining", delay_seconds=settings.drain_delay, grace_seconds=settings.drain_grace)
     await health_servicer.enter_graceful_shutdown()
     drain.started.set()
-    app.watch.drain()
+    app.feed.drain()
     await asyncio.sleep(settings.drain_delay)
     await server.stop(settings.drain_grace)
     log.info("server stopped")

@@ -5,24 +5,37 @@ and `data:` (the message as JSON), as the HTML standard's section 9.2 has them.
 """
 
 import json
-from functools import lru_cache
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
 
-from taskflow_core.tasks import watch
+from taskflow_core.executions.read import Whole
+from taskflow_core.tasks.rows import Row
+from taskflow_core.watch import Message
 from taskflow_proto.v1 import task_service_pb2, workflow_service_pb2
-from taskflow_server.pack.watch import KEPT, watch_message
+from taskflow_server.pack.watch import execution_watch_message, serialised, watch_message
 
 # Milliseconds after which the browser reconnects.
 RETRY = b"retry: 2000\n\n"
 CONTENT_TYPE = "text/event-stream"
 
+Sent = TypeVar("Sent")
 
-def opening() -> HttpBody:
-    """What a stream starts with."""
-    return HttpBody(content_type=CONTENT_TYPE, data=RETRY)
+
+async def frames(
+    messages: AsyncGenerator[Sent, None], to_bytes: Callable[[Sent], bytes]
+) -> AsyncGenerator[bytes, None]:
+    """The messages of a watch, each as the bytes of an HttpBody. Raises what keeps the watch from starting."""
+    async with aclosing(messages):
+        # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
+        first = await anext(messages)
+        yield HttpBody(content_type=CONTENT_TYPE, data=RETRY).SerializeToString()
+        yield to_bytes(first)
+        async for message in messages:
+            yield to_bytes(message)
 
 
 def frame(
@@ -39,18 +52,6 @@ def frame(
     return HttpBody(data=f"id: {message.resume_token}\nevent: {kind}\ndata: {data}\n\n".encode())
 
 
-def watch_bytes(message: watch.Message) -> bytes:
-    """One message of a watch on a task, serialised; an event only once for all who watch it."""
-    if isinstance(message, watch.Event):
-        return _event_bytes(message)
-    return frame(watch_message(message)).SerializeToString()
-
-
-@lru_cache(KEPT)
-def _event_bytes(message: watch.Event) -> bytes:
-    return frame(watch_message(message)).SerializeToString()
-
-
 def _whole_numbers(value: Any) -> Any:
     """The same JSON, with 30 for 30.0, as Envoy writes it."""
     match value:
@@ -61,3 +62,15 @@ def _whole_numbers(value: Any) -> Any:
         case float() if value.is_integer():
             return int(value)
     return value
+
+
+def _of_task(message: Message[Row]) -> HttpBody:
+    return frame(watch_message(message))
+
+
+def _of_execution(message: Message[Whole]) -> HttpBody:
+    return frame(execution_watch_message(message))
+
+
+task_bytes = serialised(_of_task)
+execution_bytes = serialised(_of_execution)

@@ -149,13 +149,9 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     ) -> AsyncIterator[bytes]:
         token = header(context, "last-event-id") or request.resume_token
         messages = self._app.watch.watch(current_principal().tenant_id, UUID(request.task_id), token)
-        async with aclosing(messages):
-            # The first message comes before anything is sent, so that NOT_FOUND is an HTTP status.
-            first = await anext(messages)
-            yield sse.opening().SerializeToString()
-            yield sse.watch_bytes(first)
-            async for message in messages:
-                yield sse.watch_bytes(message)
+        async with aclosing(sse.frames(messages, sse.task_bytes)) as frames:
+            async for frame in frames:
+                yield frame
 
     async def GetTaskResult(
         self, request: task_service_pb2.GetTaskResultRequest, context: Context

@@ -65,9 +65,10 @@ async def _run(work: Callable[[Measured], Awaitable[Figures]], stack: Measured) 
 @click.command()
 @click.option("--tasks", default=20_000, show_default=True, help="Tasks of the throughput measurements.")
 @click.option("--waiting", default=1_000_000, show_default=True, help="Tasks of the backlog.")
+@click.option("--streams", default=5_000, show_default=True, help="Watches of the measurement of watches.")
 @click.option("--soak-seconds", default=600, show_default=True, help="How long `--only soak` takes.")
 @click.option("--only", default="", help="Measure only what has this in its name.")
-def bench(tasks: int, waiting: int, soak_seconds: int, only: str) -> None:
+def bench(tasks: int, waiting: int, streams: int, soak_seconds: int, only: str) -> None:
     """Measure throughput, latency and idle cost, with raw Redis and stock arq as yardsticks."""
     logging.getLogger("arq").setLevel(logging.WARNING)
     report = Report(only)
@@ -98,7 +99,7 @@ def bench(tasks: int, waiting: int, soak_seconds: int, only: str) -> None:
     )
     report.measure(
         {
-            "5,000 streams over 50 tasks": watching.watchers,
+            f"{streams:,} streams over 50 tasks": lambda stack: watching.watchers(stack, streams),
             "100 streams over all tasks": watching.tenant_watchers,
         }
     )

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import grpc.aio
+import psutil
 
 from running import Measured, until_all_final
 from taskflow_proto.v1 import task_pb2
@@ -18,58 +22,98 @@ from taskflow_proto.v1.task_service_pb2 import (
     BatchCreateTasksRequest,
     CancelTaskRequest,
     CreateTaskRequest,
-    WatchTaskRequest,
     WatchTasksRequest,
 )
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
+from watch_client import OWN_CONNECTION, Order
 
 QUEUE = "default"
 # Handler lines of a run; with STARTED and SUCCEEDED it has ten events.
 LINES = 8
 CHANNELS = 20
-# A channel of its own for each, instead of one connection that all channels of the process share.
-OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+CLIENT = Path(__file__).with_name("watch_client.py")
+BARE_SERVER = Path(__file__).with_name("bare_server.py")
 
 
-async def watchers(stack: Measured, count: int = 5000, tasks: int = 50) -> dict[str, float]:
-    """`count` streams over `tasks` tasks, each with a run of ten events a second apart.
+async def watchers(stack: Measured, count: int = 5000, tasks: int = 50, clients: int = 4) -> dict[str, float]:
+    """`count` streams from `clients` processes over `tasks` tasks, each with a run of ten events a second apart.
 
-    Latency is from the handler's call to the line in the hands of the watcher, who shares the machine.
+    Latency is from the handler's call to the line in the hands of the watcher, who shares the machine. The floor
+    is a server of bare gRPC streams that does nothing but send as many messages, to the same clients.
     """
     server = stack.processes["server"]
-    waits: list[float] = []
-    async with contextlib.AsyncExitStack() as exits:
-        channels = [
-            await exits.enter_async_context(grpc.aio.insecure_channel(stack.grpc, options=OWN_CONNECTION))
-            for _ in range(CHANNELS)
-        ]
-        queues = QueueServiceStub(channels[0])
+    async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        queues = QueueServiceStub(channel)
         await queues.PauseQueue(PauseQueueRequest(queue_name=QUEUE))
-        ids = await _create(channels[0], "say_when", tasks, {"lines": LINES, "seconds": 1.0})
-        before = server.memory_info().rss
-        opened = asyncio.Semaphore(0)
-        streams = [
-            asyncio.create_task(
-                _watch(TaskServiceStub(channels[number % CHANNELS]), ids[number % tasks], opened, waits)
-            )
-            for number in range(count)
-        ]
-        await _all_opened(opened, streams)
-        open_rss = server.memory_info().rss
-        cpu = sum(server.cpu_times()[:2])
-        await queues.ResumeQueue(ResumeQueueRequest(queue_name=QUEUE))
-        received = await asyncio.gather(*streams)
-        cpu = sum(server.cpu_times()[:2]) - cpu
-        after = server.memory_info().rss
-    assert all(events == LINES + 2 for events in received)
-    waits.sort()
+        ids = await _create(channel, "say_when", tasks, {"lines": LINES, "seconds": 1.0})
+
+        async def start() -> None:
+            await queues.ResumeQueue(ResumeQueueRequest(queue_name=QUEUE))
+
+        order = Order(stack.grpc, count // clients, LINES + 2, tuple(ids))
+        figures = await _stream_costs(server, clients, order, start)
+    async with _bare_server(tasks) as (bare, address, send):
+        floor = await _stream_costs(bare, clients, Order(address, count // clients, LINES), send)
+    return figures | {f"floor: {name}": value for name, value in floor.items()}
+
+
+async def _stream_costs(
+    server: psutil.Process, clients: int, order: Order, start: Callable[[], Awaitable[None]]
+) -> dict[str, float]:
+    """What the streams of so many clients cost the server, which sends once all are open and `start` was called."""
+    before = server.memory_info().rss
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, str(CLIENT), json.dumps(asdict(order))),
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 26,
+        )
+        for _ in range(clients)
+    ]
+    outputs = [process.stdout for process in processes if process.stdout is not None]
+    for output in outputs:
+        assert await output.readline() == b"open\n"
+    waiting = server.memory_info().rss
+    cpu = sum(server.cpu_times()[:2])
+    await start()
+    waits = sorted([wait for output in outputs for wait in json.loads(await output.readline())])
+    cpu = sum(server.cpu_times()[:2]) - cpu
+    after = server.memory_info().rss
+    for process in processes:
+        await process.wait()
+    streams = clients * order.streams
     return {
         "p50 ms": waits[len(waits) // 2],
         "p99 ms": waits[int(len(waits) * 0.99)],
-        "KB a watcher, waiting": (open_rss - before) / count / 1024,
-        "KB a watcher, after its run": (after - before) / count / 1024,
-        "server CPU us a message": cpu * 1e6 / (count * (LINES + 3)),
+        "KB a stream, waiting": (waiting - before) / streams / 1024,
+        "KB a stream, after its run": (after - before) / streams / 1024,
+        "CPU us a message": cpu * 1e6 / (streams * order.events),
     }
+
+
+@contextlib.asynccontextmanager
+async def _bare_server(
+    groups: int,
+) -> AsyncIterator[tuple[psutil.Process, str, Callable[[], Awaitable[None]]]]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(BARE_SERVER), str(groups), str(LINES)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    port = int(await process.stdout.readline())
+    line = process.stdin
+
+    async def start() -> None:
+        line.write(b"\n")
+        await line.drain()
+
+    try:
+        yield psutil.Process(process.pid), f"127.0.0.1:{port}", start
+    finally:
+        line.close()
+        await process.wait()
 
 
 async def tenant_watchers(stack: Measured, count: int = 100, tasks: int = 500) -> dict[str, float]:
@@ -102,33 +146,34 @@ async def tenant_watchers(stack: Measured, count: int = 100, tasks: int = 500) -
 
 
 async def reporting(
-    stack: Measured, tasks: int = 2000, reporters: int = 200, rate: int = 1000
+    stack: Measured, tasks: int = 5000, reporters: int = 200, rate: int = 1000, rounds: int = 3
 ) -> dict[str, float]:
-    """Throughput of no-op tasks, alone and beside handlers that report progress `rate` times a second each."""
+    """Throughput of no-op tasks beside handlers that report progress `rate` times a second each.
+
+    Compared with the same handlers calling a function that does nothing as often: what so many calls cost by
+    themselves is the handlers' own. The two take turns, and the best round of each counts.
+    """
     connection = await asyncpg.connect(stack.database_url)
+    figures = {"beside silent ones/s": 0.0, "beside reporting ones/s": 0.0}
+    written = 0
     async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        stub = TaskServiceStub(channel)
         await _throughput(channel, connection, tasks)  # warm up
         alone = await _throughput(channel, connection, tasks)
-        beside = {}
-        # The same handlers without a word say what the calls themselves cost.
-        for name, reports in (("silent", False), ("reporting", True)):
-            payload = {"rate": rate, "reports": reports}
-            ids = await _create(channel, "report_progress", reporters, payload)
-            await _until_running(connection, ids)
-            beside[name] = await _throughput(channel, connection, tasks, but=ids)
-            written = await connection.fetchval(
-                "SELECT count(*) FROM task_events WHERE task_id = ANY($1) AND kind = 'PROGRESS'", ids
-            )
-            stub = TaskServiceStub(channel)
-            await asyncio.gather(*(_cancel(stub, task_id) for task_id in ids))
-            await until_all_final(connection)
+        for _ in range(rounds):
+            for name, reports in zip(figures, (False, True), strict=True):
+                payload = {"rate": rate, "reports": reports}
+                ids = await _create(channel, "report_progress", reporters, payload)
+                await _until_running(connection, ids)
+                figures[name] = max(figures[name], await _throughput(channel, connection, tasks, but=ids))
+                written += await connection.fetchval(
+                    "SELECT count(*) FROM task_events WHERE task_id = ANY($1) AND kind = 'PROGRESS'", ids
+                )
+                await asyncio.gather(*(_cancel(stub, task_id) for task_id in ids))
+                await until_all_final(connection)
     await connection.close()
-    return {
-        "alone/s": alone,
-        "beside silent ones/s": beside["silent"],
-        "beside reporting ones/s": beside["reporting"],
-        "progress events": float(written),
-    }
+    silent, loud = figures.values()
+    return {"alone/s": alone, **figures, "slower by %": 100 * (1 - loud / silent), "progress events": written}
 
 
 async def _create(
@@ -138,20 +183,6 @@ async def _create(
     requests = [CreateTaskRequest(task=task)] * count
     answer = await TaskServiceStub(channel).BatchCreateTasks(BatchCreateTasksRequest(requests=requests))
     return [task.id for task in answer.tasks]
-
-
-async def _watch(stub: TaskServiceStub, task_id: str, opened: asyncio.Semaphore, waits: list[float]) -> int:
-    """How many events the stream brought; notes how long each line was on its way (ms)."""
-    events = 0
-    stream: Any = stub.WatchTask(WatchTaskRequest(task_id=task_id))
-    async for message in stream:
-        if message.HasField("snapshot"):
-            opened.release()
-        if message.HasField("event"):
-            events += 1
-            if message.event.kind == task_pb2.TaskEvent.LOG:
-                waits.append((time.monotonic_ns() - int(message.event.message)) / 1e6)
-    return events
 
 
 async def _all_opened(opened: asyncio.Semaphore, streams: Sequence["asyncio.Task[Any]"]) -> None:

@@ -86,6 +86,23 @@ async def test_figures_of_webhooks_are_told_over_rest_and_by_command(rest: httpx
     await rest.delete(f"/webhooks/{webhook['id']}")
 
 
+async def test_the_overview_tells_of_schedules_and_workflows(rest: httpx.AsyncClient, stack: Any):
+    yearly = {"name": "yearly", "task_type": "echo", "schedule_type": "cron", "cron_expression": "0 0 1 1 *"}
+    schedule = await rest.post("/schedules", json=yearly)
+    assert schedule.is_success, schedule.text
+    workflow = await rest.post("/workflows", json={"name": "wait", "nodes": [{"id": "go", "wait": {}}]})
+    assert workflow.is_success, workflow.text
+    execution = await rest.post(f"/workflows/{workflow.json()['id']}/executions", json={})
+    assert execution.is_success, execution.text
+    overview = await call(rest, "/stats")
+    assert (overview["schedules"]["total"], overview["schedules"]["active"]) == (1, 1)
+    assert overview["next_fire_time"] == schedule.json()["next_fire_time"]
+    assert (overview["workflows"], overview["executions"]["running"]) == (1, 1)
+    shell = CommandLine(env={"TASKFLOW_ADDRESS": stack.grpc, "TASKFLOW_TENANT": TENANT})
+    assert "1 of 1 active" in (await asyncio.to_thread(shell.invoke, stats, ["overview"])).output
+    await rest.delete(f"/schedules/{schedule.json()['id']}")
+
+
 async def test_figures_are_followed(stack: Any):
     async with TaskFlow(stack.grpc, tenant=f"{TENANT}-watch") as taskflow:
         watch = taskflow.stats.watch(timedelta(seconds=1))

@@ -18,13 +18,13 @@ from taskflow_core.executions.read import Whole
 from taskflow_core.executions.rerun import RerunOrder
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.executions.steer import NewSignal
-from taskflow_core.executions.watch import Closing, Event, Snapshot
 from taskflow_core.queue import lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.tasks.retry import NewPayload
 from taskflow_core.tasks.rows import Row
+from taskflow_core.watch import Closing, Event, Snapshot
 from taskflow_core.workflows.definitions import NewWorkflow
 from taskflow_worker import Fail, TaskContext
 from taskflow_worker.engine import TaskWorker

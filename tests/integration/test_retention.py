@@ -24,7 +24,7 @@ from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.retention import DEAD, DONE, FIND_OLD, LOCK, Retention, RetentionLimits
 from taskflow_core.tasks.rows import Row
-from taskflow_core.tasks.watch import Closing, Message, Snapshot
+from taskflow_core.watch import Closing, Message, Snapshot
 
 ERROR = {"type": "ValueError", "message": "no", "stack_trace": "", "attempt": 1}
 LARGE = "x" * 100_000
@@ -203,7 +203,7 @@ async def test_old_tasks_are_found_by_an_index(app: App, condition: str, index: 
 # Watching what is deleted
 
 
-async def messages(app: App, task: Row, token: str = "") -> list[Message]:
+async def messages(app: App, task: Row, token: str = "") -> list[Message[Row]]:
     async with asyncio.timeout(20):
         return [message async for message in app.watch.watch(TENANT, task["id"], token)]
 
@@ -220,7 +220,7 @@ async def test_the_watch_of_a_deleted_task_ends_at_once(app: App):
         await app.queue.enqueue([], ring=[task["id"]])
         closing = await ending
     assert isinstance(closing, Closing)
-    assert (closing.reason, closing.task) == ("DELETED", None)
+    assert (closing.reason, closing.subject) == ("DELETED", None)
 
 
 async def test_a_wait_for_a_task_that_is_deleted_meanwhile_finds_nothing(app: App):
@@ -248,6 +248,6 @@ async def test_a_watch_resumed_before_what_is_kept_starts_anew_with_a_snapshot(a
     snapshot, closing = await messages(app, task, token)
     assert isinstance(snapshot, Snapshot)
     assert snapshot.reset
-    assert snapshot.task["status"] == "SUCCEEDED"
+    assert snapshot.subject["status"] == "SUCCEEDED"
     assert isinstance(closing, Closing)
     assert closing.reason == "FINISHED"

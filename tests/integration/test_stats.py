@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
 from support.histories import History, Truth, count_one_by_one
+from support.schedules import SetClock, create, schedules_at, timing
 from support.tasks import (
     TENANT,
     claim_by_hand,
@@ -30,6 +31,7 @@ from taskflow_core.stats.overview import EXECUTIONS, PENDING_DELIVERIES
 from taskflow_core.stats.rollup import RollupLimits, StatsRollup
 from taskflow_core.stats.statistics import Closing, KeepAlive, Statistics
 from taskflow_core.stats.tasks import TaskFilter
+from taskflow_server import pack
 
 EVERYTHING = TaskFilter()
 SMALL = RollupLimits(events=7, rows=3)
@@ -452,6 +454,28 @@ async def test_the_overview_counts_executions_and_webhooks_of_its_tenant(app: Ap
         {},
         0,
     )
+
+
+async def test_the_overview_counts_schedules_and_tells_when_the_next_one_fires(app: App):
+    empty = await app.stats.overview(TENANT)
+    assert (empty.schedules, empty.next_fire_at) == ({}, None)
+    clock = SetClock()
+    schedules = schedules_at(app, clock)
+    first, second, third = [
+        await create(schedules, timing=timing(cron_expression=cron))
+        for cron in ("0 10 * * *", "0 11 * * *", "0 12 * * *")
+    ]
+    both = await app.stats.overview(TENANT)
+    assert (both.schedules, both.next_fire_at) == ({"ACTIVE": 3}, first["next_fire_at"])
+    await schedules.steering.pause(TENANT, first["id"], "")
+    overview = pack.overview(await app.stats.overview(TENANT))
+    counts = overview.schedules
+    assert (counts.total, counts.active, counts.paused, counts.completed) == (3, 2, 1, 0)
+    assert overview.next_fire_time.ToDatetime(UTC) == second["next_fire_at"]
+    for schedule in (second, third):
+        await schedules.steering.pause(TENANT, schedule["id"], "")
+    assert not pack.overview(await app.stats.overview(TENANT)).HasField("next_fire_time")
+    assert (await app.stats.overview("elsewhere")).schedules == {}
 
 
 async def add_execution(app: App, tenant_id: str, status: str) -> None:

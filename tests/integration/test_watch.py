@@ -1,7 +1,7 @@
 """Following one task: opened at any moment, by any number, by readers quick and slow."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,8 @@ from taskflow_core.settings import Settings
 from taskflow_core.tasks.read import get_task
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import Row
-from taskflow_core.tasks.watch import Closing, Event, Message, Snapshot, TaskWatch
+from taskflow_core.tasks.watch import watched_tasks
+from taskflow_core.watch import Closing, Event, Message, Snapshot, Watch, WatchTimes
 from taskflow_proto.v1.task_service_pb2 import StreamClosing, WatchTaskRequest, WatchTaskResponse
 from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 from taskflow_server import pack
@@ -29,6 +30,7 @@ from taskflow_server.task_service import TaskService
 
 # More than flow control lets through to a client that does not read.
 LINES, LINE = 1500, "x" * 4000
+TIMES = WatchTimes(keep_alive=15, max_duration=1000, patience=30)
 
 
 @pytest.fixture
@@ -41,12 +43,12 @@ async def say(app: App, task: Row, session_id: int, lines: int = 1, text: str = 
     await app.reporting.report(Reports(task["id"], task["attempt"], session_id, "host:1", report))
 
 
-async def to_the_end(app: App, task: Row, token: str = "") -> list[Message]:
+async def to_the_end(app: App, task: Row, token: str = "") -> list[Message[Row]]:
     async with asyncio.timeout(20):
         return [message async for message in app.watch.watch(TENANT, task["id"], token)]
 
 
-def kinds(messages: list[Message]) -> list[str]:
+def kinds(messages: Iterable[object]) -> list[str]:
     return [type(message).__name__ for message in messages]
 
 
@@ -82,8 +84,8 @@ async def test_a_watch_opened_while_the_end_is_being_committed_has_the_end(app: 
             assert isinstance(messages[0], Snapshot)
             assert isinstance(messages[-1], Closing)
             assert messages[-1].reason == "FINISHED"
-            assert messages[-1].task is not None
-            assert messages[-1].task["status"] == "SUCCEEDED"
+            assert messages[-1].subject is not None
+            assert messages[-1].subject["status"] == "SUCCEEDED"
 
 
 async def test_all_who_watch_a_task_share_one_read_and_one_packed_message(app: App):
@@ -140,17 +142,9 @@ class Clock:
         return self.now
 
 
-def watch_by(app: App, clock: Clock) -> TaskWatch:
+def watch_by(app: App, clock: Clock) -> Watch[Row]:
     """Watches whose readers may take 30 s for a message."""
-    return TaskWatch(
-        app.database,
-        app.feed,
-        PageTokens.of(app.settings),
-        keep_alive=15,
-        max_duration=1000,
-        patience=30,
-        clock=clock,
-    )
+    return Watch(watched_tasks(app.database, app.feed), app.feed, PageTokens.of(app.settings), TIMES, clock)
 
 
 async def test_a_reader_that_is_too_slow_gets_the_task_as_it_is_and_is_sent_away(app: App):
@@ -163,7 +157,7 @@ async def test_a_reader_that_is_too_slow_gets_the_task_as_it_is_and_is_sent_away
     snapshot, closing = [message async for message in watch]
     assert isinstance(snapshot, Snapshot)
     assert snapshot.reset
-    assert snapshot.task["last_sequence"] == 302
+    assert snapshot.subject["last_sequence"] == 302
     assert isinstance(closing, Closing)
     assert (closing.reason, closing.token) == ("SLOW_CONSUMER", snapshot.token)
     await app.settlement.settle(settlement(task, session_id))

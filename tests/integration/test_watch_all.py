@@ -21,8 +21,8 @@ from taskflow_core.app import App
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import Row
-from taskflow_core.tasks.watch import Closing, KeepAlive, Snapshot
 from taskflow_core.tasks.watch_all import SnapshotEnd, TenantEvent, TenantMessage
+from taskflow_core.watch import Closing, KeepAlive, Snapshot
 
 Messages = AsyncGenerator[TenantMessage, None]
 CREATE = """
@@ -92,7 +92,7 @@ async def test_a_watch_starts_with_the_tasks_as_they_are_and_goes_on_with_each_e
     async with watching(app) as messages:
         snapshot = await anext(messages)
         assert isinstance(snapshot, Snapshot)
-        assert snapshot.task["id"] == before["id"]
+        assert snapshot.subject["id"] == before["id"]
         end = await anext(messages)
         assert isinstance(end, SnapshotEnd)
         assert (end.count, end.reset) == (1, False)
@@ -169,7 +169,7 @@ async def test_a_watch_that_starts_between_two_such_commits_has_the_later_event_
             snapshot = await anext(messages)
             assert isinstance(snapshot, Snapshot)
             # The snapshot has both events already.
-            assert snapshot.task["last_sequence"] == 3
+            assert snapshot.subject["last_sequence"] == 3
             end = await anext(messages)
             assert isinstance(end, SnapshotEnd)
             await between.execute("COMMIT")
@@ -189,7 +189,7 @@ async def test_what_moved_while_the_snapshots_were_read_is_told_once(app: App):
         async with watching(app) as messages:
             snapshot = await anext(messages)
             assert isinstance(snapshot, Snapshot)
-            assert snapshot.task["last_sequence"] == 2
+            assert snapshot.subject["last_sequence"] == 2
             end = await anext(messages)
             assert isinstance(end, SnapshotEnd)
             # No place in the log would say what the snapshot has told.
@@ -290,7 +290,7 @@ async def test_a_draining_server_tells_those_who_watch_all_tasks(app: App):
         await past_snapshots(messages)
         task = await app.creation.create(new_task())
         await events(messages, 1)
-        app.watch.drain()
+        app.feed.drain()
         closing = await anext(messages)
     assert isinstance(closing, Closing)
     assert closing.reason == "DRAINING"

@@ -19,7 +19,7 @@ from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.rows import Row
-from taskflow_core.tasks.watch import Closing, Event, Snapshot
+from taskflow_core.watch import Closing, Event, Snapshot
 from taskflow_worker import Fail, Retry, TaskContext
 from taskflow_worker.engine import TaskWorker
 from taskflow_worker.registry import Handler, Registry
@@ -189,8 +189,8 @@ async def test_a_watch_that_starts_before_the_task_runs_sees_everything(app: App
     assert isinstance(seen[0], Snapshot)
     assert [m.event["kind"] for m in seen if isinstance(m, Event)] == ["STARTED", "PROGRESS", "SUCCEEDED"]
     assert isinstance(seen[-1], Closing)
-    assert seen[-1].task is not None
-    assert seen[-1].task["status"] == "SUCCEEDED"
+    assert seen[-1].subject is not None
+    assert seen[-1].subject["status"] == "SUCCEEDED"
 
 
 async def test_a_quiet_watch_is_closed_at_once_when_the_server_drains(app: App):
@@ -199,7 +199,7 @@ async def test_a_quiet_watch_is_closed_at_once_when_the_server_drains(app: App):
     async with asyncio.timeout(app.settings.keep_alive_interval / 2):
         async for message in app.watch.watch(TENANT, task["id"]):
             seen.append(message)
-            app.watch.drain()
+            app.feed.drain()
     assert isinstance(seen[-1], Closing)
     assert seen[-1].reason == "DRAINING"
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence, Sized
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 from taskflow_core.progress import Progress, check_finite
@@ -98,12 +99,16 @@ class TaskContext:
         Give `percent` (0 to 100), or `current` and `total`, or only a `message`. Reports that follow each
         other faster than watchers can use are merged: the latest wins. Raises ValueError for NaN.
         """
-        self._check_running()
-        check_finite(percent=percent, current=current, total=total)
-        if percent is None and not (current is not None and total):
-            # It stays where it was.
-            percent = self._latest().percent
-        self._say((percent, message, current, total, unit))
+        # Handlers may say so a thousand times a second: what is merged into the latest costs next to nothing.
+        if self._stopped:
+            self._check_running()
+        if not (isfinite(percent or 0) and isfinite(current or 0) and isfinite(total or 0)):
+            check_finite(percent=percent, current=current, total=total)
+        if percent is None and (current is None or not total):
+            percent = self._percent_so_far()
+        self._said = (percent, message, current, total, unit)
+        if not self._is_announced:
+            self._announce()
 
     def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
         """Write a line to the task's log, which everybody who watches the task sees; never waits."""
@@ -152,22 +157,28 @@ class TaskContext:
 
     def _take_over(self, progress: Progress) -> None:
         """Report what a process has reported. On the event loop."""
-        self._say((progress.percent, progress.message, progress.current, progress.total, progress.unit))
+        self._said = (progress.percent, progress.message, progress.current, progress.total, progress.unit)
+        if not self._is_announced:
+            self._announce()
 
-    def _say(self, said: Said) -> None:
-        """Keep it for whoever takes the latest. Handlers may do so a thousand times a second: it costs next to nothing.
+    def _announce(self) -> None:
+        """Say that there is something to take; once until it has been taken.
 
         Without a lock: it is kept first, and only then looked whether somebody will come for it.
         """
-        self._said = said
-        if not self._is_announced:
-            self._is_announced = True
-            self._on_loop(self._report, self._take)
+        self._is_announced = True
+        self._on_loop(self._report, self._take)
 
     def _take(self) -> Progress:
         """The latest; what is said from here on is announced again."""
         self._is_announced = False
         return self._latest()
+
+    def _percent_so_far(self) -> float:
+        percent, _, current, total, _ = self._said
+        if percent is None and current is not None and total:
+            return 100 * float(current) / float(total)
+        return percent or 0.0
 
     def _latest(self) -> Progress:
         percent, message, current, total, unit = self._said

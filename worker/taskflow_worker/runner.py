@@ -23,7 +23,7 @@ from taskflow_worker.context import TaskContext
 from taskflow_worker.outcome import Fail, Retry
 from taskflow_worker.processes import ProcessPool
 from taskflow_worker.registry import Handler, Registry
-from taskflow_worker.reporter import Reporter
+from taskflow_worker.reporter import Pace, Reporter
 
 log = structlog.get_logger()
 
@@ -84,18 +84,16 @@ class Runner:
         self._registry = registry
         self._processes = processes
         self._rng = rng
+        self._pace = Pace()
 
     async def run(self, attempt: Attempt) -> None:
         """Run one attempt to its end and settle it, unless the worker was fenced off meanwhile."""
         task = attempt.task
-        reporter = Reporter(self._app.reporting, task, attempt.session_id, attempt.worker)
+        reporter = Reporter(self._pace, self._app.reporting, task, attempt.session_id, attempt.worker)
         settlement = await self._outcome(attempt, reporter)
         if settlement is None:
             return
-        try:
-            await reporter.close()
-        except Exception:
-            log.exception("reports of an attempt were refused", task_id=str(task["id"]))
+        await reporter.close()
         try:
             settled = await self._app.settlement.settle(settlement)
         except Exception as error:

@@ -43,6 +43,10 @@ def print_overview(overview: Overview) -> None:
     table.add_row("workers", f"{overview.workers} with {overview.worker_slots} slots")
     if overview.paused_queues:
         table.add_row("paused queues", f"[yellow]{overview.paused_queues}[/]")
+    if overview.schedules.total:
+        active = f"{overview.schedules.active:,} of {overview.schedules.total:,} active"
+        following = f", the next fires {local(overview.next_fire_time)}" if overview.schedules.active else ""
+        table.add_row("schedules", active + following)
     if overview.workflows:
         running = overview.executions.running + overview.executions.compensating
         table.add_row("workflows", f"{overview.workflows:,}, {running:,} executions under way")

@@ -184,13 +184,21 @@ class Executions:
         return await self._one(self._stub.SignalExecution, request)
 
     def watch(
-        self, execution: Execution | str, *, resume_token: str = ""
+        self,
+        execution: Execution | str,
+        *,
+        resume_token: str = "",
+        min_progress_interval: timedelta | None = None,
     ) -> AsyncGenerator[ExecutionUpdate, None]:
         """Follow an execution: a snapshot, each event as it happens, and its end.
 
         Resumes by itself when the connection is cut or the server restarts, with no gap and no duplicate.
+        Of progress events of a node run that follow each other sooner than `min_progress_interval` some are
+        left out.
         """
         request = calls.WatchExecutionRequest(execution_id=_id(execution))
+        if min_progress_interval is not None:
+            request.min_progress_interval.FromTimedelta(min_progress_interval)
 
         def open_stream(token: str) -> Any:
             request.resume_token = token

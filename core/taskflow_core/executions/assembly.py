@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from taskflow_core.executions.advance import Advancement
-from taskflow_core.executions.read import ExecutionReader
+from taskflow_core.executions.progress import NodeProgress
+from taskflow_core.executions.read import ExecutionReader, Whole
 from taskflow_core.executions.rerun import ExecutionRerun
 from taskflow_core.executions.retention import ExecutionRetention
 from taskflow_core.executions.start import ExecutionStart
 from taskflow_core.executions.steer import ExecutionSteering
-from taskflow_core.executions.watch import ExecutionWatch
+from taskflow_core.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -20,5 +21,6 @@ class Executions:
     steering: ExecutionSteering
     rerun: ExecutionRerun
     reader: ExecutionReader
-    watch: ExecutionWatch
+    watch: Watch[Whole]
     retention: ExecutionRetention
+    node_progress: NodeProgress

@@ -386,6 +386,7 @@ def outline(run: Run) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "wake_at": run.wake_at,
+        "progress": run.progress,
     }
     return {name: _plain(value) for name, value in values.items() if value is not None}
 

@@ -89,6 +89,16 @@ class Run:
     def is_open(self) -> bool:
         return self.status in NODE_RUN_OPEN
 
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far a PARALLEL node has come; that of a task is with the task."""
+        return items_progress(self.scopes_settled or 0, self.scopes) if self.scopes else None
+
+
+def items_progress(done: int, total: int) -> dict[str, Any]:
+    """How far a PARALLEL node has come, in the form in which tasks report it."""
+    return {"percent": 100 * done / total, "message": "", "current": done, "total": total, "unit": "items"}
+
 
 @dataclass(kw_only=True)
 class Scope:

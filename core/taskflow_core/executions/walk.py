@@ -168,9 +168,10 @@ def _scope_settled(plan: Plan, scope: str, error: dict[str, Any] | None) -> None
     """Count a graph of a PARALLEL node that has ended, and end the node if its join says so."""
     path = owner_of(scope)
     run = plan.run(path)
+    settled = run.scopes_settled or 0
     run = plan.change(
         path,
-        scopes_settled=(run.scopes_settled or 0) + 1,
+        scopes_settled=settled + 1,
         scopes_succeeded=(run.scopes_succeeded or 0) + (error is None),
     )
     parallel = plan.node_at(path).work
@@ -181,6 +182,9 @@ def _scope_settled(plan: Plan, scope: str, error: dict[str, Any] | None) -> None
     succeeds = _parallel_verdict(run, parallel.join)
     if succeeds is None:
         plan.openings[path] = None
+        # In whole percents, so that the log of a large map does not grow with it.
+        if run.scopes and 100 * settled // run.scopes < 100 * (settled + 1) // run.scopes:
+            plan.log(ExecutionEventKind.NODE_PROGRESS, run)
     elif succeeds:
         _end_parallel(plan, run, parallel)
     else:

@@ -35,6 +35,10 @@ FROM unnest($2::text[]) AS wanted (status)
 """  # noqa: S608 - a number
 
 WORKFLOWS = "SELECT count(*) FROM workflows WHERE tenant_id = $1 AND deleted_at IS NULL"
+SCHEDULES = """
+SELECT status, count(*), min(next_fire_at) AS next_fire_at
+FROM schedules WHERE tenant_id = $1 GROUP BY status
+"""
 WEBHOOKS = "SELECT status, count(*) FROM webhooks WHERE tenant_id = $1 GROUP BY status"
 # By the index of each webhook: LATERAL, as the pool does not plan nested loops where there is another way.
 PENDING_DELIVERIES = f"""
@@ -67,6 +71,8 @@ class Overview:
     workers: int
     worker_slots: int
     paused_queues: int
+    schedules: Mapping[str, int]  # by status
+    next_fire_at: datetime | None
     workflows: int
     executions: Mapping[str, int]  # by status, at most MOST of each
     webhooks: Mapping[str, int]  # by status
@@ -87,6 +93,7 @@ async def read_overview(database: Database, tenant_id: str) -> Overview:
         happened = await recent(seen)
         [around] = await seen.connection.fetch(AROUND, tenant_id)
         executions = await seen.connection.fetch(EXECUTIONS, tenant_id, list(ExecutionStatus))
+        schedules = await seen.connection.fetch(SCHEDULES, tenant_id)
         webhooks = await seen.connection.fetch(WEBHOOKS, tenant_id)
         lately = Recent()
         for of_group in happened.values():
@@ -105,6 +112,8 @@ async def read_overview(database: Database, tenant_id: str) -> Overview:
             workers=around["workers"],
             worker_slots=around["slots"],
             paused_queues=around["paused_queues"],
+            schedules={row["status"]: row["count"] for row in schedules},
+            next_fire_at=min((row["next_fire_at"] for row in schedules if row["next_fire_at"]), default=None),
             workflows=await seen.connection.fetchval(WORKFLOWS, tenant_id),
             executions={row["status"]: row["count"] for row in executions},
             webhooks={row["status"]: row["count"] for row in webhooks},

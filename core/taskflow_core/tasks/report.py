@@ -1,9 +1,10 @@
 """What a running attempt says of itself: progress and log lines, written while it stays RUNNING."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from taskflow_core.announce import Announcement, Announcer
@@ -28,6 +29,7 @@ class Reports:
     session_id: int
     worker: str
     lines: tuple[Report, ...]
+    execution_id: UUID | None = None  # of the task
 
 
 # Several lines of one task take consecutive numbers, ending at its new last_sequence. Only a RUNNING task has
@@ -57,17 +59,29 @@ RETURNING task_id
 """
 
 
+class NodeProgress(Protocol):
+    """Tells executions how far their tasks have come."""
+
+    def reported(self, execution_id: UUID, task_id: UUID, attempt: int, worker: str) -> None:
+        """The progress of a task was written."""
+
+
 class TaskReporting:
     """Writes progress and log lines of running attempts, batched over all tasks of the worker."""
 
-    def __init__(self, database: Database, announcer: Announcer) -> None:
+    def __init__(self, database: Database, announcer: Announcer, node_progress: NodeProgress) -> None:
         self._database = database
         self._announcer = announcer
+        self._node_progress = node_progress
         self._batcher: Batcher[Reports, None] = Batcher(self._write)
 
     async def report(self, reports: Reports) -> None:
         """Write the lines, unless the attempt has ended meanwhile."""
-        await self._batcher.submit(reports)
+        await self.put(reports)
+
+    def put(self, reports: Reports) -> "asyncio.Future[None]":
+        """Hand them over without waiting; the future is done when they are written. One of an attempt at a time."""
+        return self._batcher.put(reports)
 
     async def drain(self) -> None:
         """Wait until everything handed over is written."""
@@ -87,4 +101,7 @@ class TaskReporting:
         # A report may be written twice if its answer was lost: numbered anew, so no number is doubled.
         written = await until_answered(once, "report progress")
         self._announcer.announce(Announcement(task_id) for task_id in written)
+        for r in batch:
+            if r.execution_id is not None and r.task_id in written and r.lines[-1].kind == "PROGRESS":
+                self._node_progress.reported(r.execution_id, r.task_id, r.attempt, r.worker)
         return [None] * len(batch)

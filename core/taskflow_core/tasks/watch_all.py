@@ -16,7 +16,7 @@ from taskflow_core.tail import Line, Place, Tail
 from taskflow_core.tail.log import Log
 from taskflow_core.tasks.read import FILTER_FIELDS, PageRequest, TaskReader
 from taskflow_core.tasks.rows import Row
-from taskflow_core.tasks.watch import Closing, KeepAlive, Snapshot
+from taskflow_core.watch import Closing, KeepAlive, Snapshot, WatchTimes
 
 # Tasks read at a time; they wait in memory until the watcher has taken them.
 SNAPSHOTS_AT_ONCE = 100
@@ -51,7 +51,7 @@ class TenantEvent:
         return self.line.row
 
 
-TenantMessage = Snapshot | SnapshotEnd | TenantEvent | KeepAlive | Closing
+TenantMessage = Snapshot[Row] | SnapshotEnd | TenantEvent | KeepAlive | Closing[Row]
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,17 @@ class TenantWatch:
         tail: Tail,
         reader: TaskReader,
         tokens: PageTokens,
+        times: WatchTimes,
         *,
-        keep_alive: float,
-        max_duration: float,
-        patience: float,
         kept: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """All times are in seconds; `patience`: for which a reader may leave a message untaken."""
+        """`kept`: seconds for which events are sure to be kept."""
         self._log = log
         self._tail = tail
         self._reader = reader
         self._tokens = ResumeTokens(tokens, kept)
-        self._keep_alive = keep_alive
-        self._max_duration = max_duration
-        self._patience = patience
+        self._times = times
         self._clock = clock
 
     async def close(self) -> None:
@@ -134,7 +130,7 @@ class TenantWatch:
             async for message in messages:
                 handed_over = self._clock()
                 yield message
-                if self._clock() - handed_over > self._patience and not isinstance(message, Closing):
+                if self._clock() - handed_over > self._times.patience and not isinstance(message, Closing):
                     # Nothing is lost to it: the log has what it missed.
                     yield Closing(message.token, "SLOW_CONSUMER")
                     return
@@ -143,7 +139,7 @@ class TenantWatch:
         self, tenant_id: str, filter: str, kinds: Collection[str], resume_token: str
     ) -> AsyncGenerator[TenantMessage, None]:
         # Spread, so that watches opened together do not end together.
-        end = self._clock() + self._max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+        end = self._clock() + self._times.max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
         matches: Callable[[Any], bool] = matcher(filter, FILTER_FIELDS)
         place = await self._resume(tenant_id, resume_token)
         shown = _Shown()
@@ -158,7 +154,7 @@ class TenantWatch:
             shown.until = await self._log.end()
             token = resume_token if shown else self._token(tenant_id, place)
             yield SnapshotEnd(token, count, reset=bool(resume_token))
-        async with aclosing(self._tail.follow(tenant_id, place, self._keep_alive)) as batches:
+        async with aclosing(self._tail.follow(tenant_id, place, self._times.keep_alive)) as batches:
             async for lines, place in batches:
                 for line in lines:
                     wanted = not kinds or line.row["kind"] in kinds

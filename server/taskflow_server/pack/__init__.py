@@ -5,7 +5,6 @@ from taskflow_server.pack.executions import (
     execution,
     execution_event,
     execution_preview,
-    execution_watch_message,
     node_run,
     whole_execution,
 )
@@ -21,7 +20,7 @@ from taskflow_server.pack.stats import (
 )
 from taskflow_server.pack.tasks import attempt, event, preview, task, task_type, with_result
 from taskflow_server.pack.values import timestamp
-from taskflow_server.pack.watch import watch_all_bytes, watch_bytes
+from taskflow_server.pack.watch import execution_watch_bytes, watch_all_bytes, watch_bytes
 from taskflow_server.pack.webhooks import delivery, webhook, webhook_with_secret, whole_delivery
 from taskflow_server.pack.workflows import drawing, workflow, workflow_problem
 
@@ -35,7 +34,7 @@ __all__ = [
     "execution",
     "execution_event",
     "execution_preview",
-    "execution_watch_message",
+    "execution_watch_bytes",
     "fire",
     "node_run",
     "overview",

@@ -4,18 +4,17 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from taskflow_core.executions import watch
 from taskflow_core.executions.read import Whole
+from taskflow_core.executions.state import items_progress
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.graph import NodeType
-from taskflow_proto.v1 import task_service_pb2, workflow_pb2, workflow_service_pb2
+from taskflow_proto.v1 import workflow_pb2
 from taskflow_server.pack.tasks import error, progress
 from taskflow_server.pack.values import id_text, time_of, timestamp
 from taskflow_server.structs import fits_in_value, set_value
 
 Execution = workflow_pb2.Execution
 NodeRun = workflow_pb2.NodeRun
-StreamClosing = task_service_pb2.StreamClosing
 
 
 def execution(
@@ -101,18 +100,7 @@ def node_run(row: Row, form: str) -> workflow_pb2.NodeRun:
         wake_time=timestamp(row["wake_at"]),
     )
     if row["scopes"]:
-        done, total = row["scopes_settled"], row["scopes"]
-        message.progress.MergeFrom(
-            progress(
-                {
-                    "percent": 100 * done / total,
-                    "message": "",
-                    "current": done,
-                    "total": total,
-                    "unit": "items",
-                }
-            )
-        )
+        message.progress.MergeFrom(progress(items_progress(row["scopes_settled"], row["scopes"])))
     if row["input"] is not None:
         _set_object(message, "input", row["input"], form)
     if row["result"] is not None:
@@ -141,24 +129,6 @@ def whole_execution(whole: Whole) -> workflow_pb2.Execution:
     return execution(whole.row, runs=whole.runs, counts=whole.counts)
 
 
-def execution_watch_message(message: watch.Message) -> workflow_service_pb2.WatchExecutionResponse:
-    """One message of a watch."""
-    response = workflow_service_pb2.WatchExecutionResponse(resume_token=message.token)
-    match message:
-        case watch.Snapshot():
-            response.snapshot.execution.MergeFrom(whole_execution(message.execution))
-            response.snapshot.reset = message.reset
-        case watch.Event():
-            response.event.CopyFrom(execution_event(message.event))
-        case watch.KeepAlive():
-            response.keep_alive.time.GetCurrentTime()
-        case watch.Closing():
-            response.closing.MergeFrom(StreamClosing(reason=message.reason))
-            if message.execution is not None:
-                response.execution.CopyFrom(whole_execution(message.execution))
-    return response
-
-
 def _outline(data: Mapping[str, Any], row: Row) -> workflow_pb2.NodeRun:
     """A node run as the log kept it: without input and result."""
     return NodeRun(
@@ -171,6 +141,7 @@ def _outline(data: Mapping[str, Any], row: Row) -> workflow_pb2.NodeRun:
         status=data["status"],
         attempt=data["attempt"],
         error=error(data["error"]) if data.get("error") else None,
+        progress=progress(data["progress"]) if data.get("progress") else None,
         task_id=data.get("task_id", "") if data["type"] == NodeType.TASK else "",
         child_execution_id=data.get("child_execution_id", ""),
         compensation_task_id=data.get("compensation_task_id", ""),

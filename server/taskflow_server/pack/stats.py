@@ -21,7 +21,7 @@ WEBHOOK_COUNTS = ("total", "enabled", "disabled", "gone", "failing")
 
 
 def overview(found: Overview) -> stats_pb2.Overview:
-    """The whole tenant at a glance. What has no figures yet is not set."""
+    """The whole tenant at a glance."""
     return stats_pb2.Overview(
         time=timestamp(found.time),
         tasks=_task_counts(found.states),
@@ -35,6 +35,8 @@ def overview(found: Overview) -> stats_pb2.Overview:
         workers=found.workers,
         worker_slots=found.worker_slots,
         paused_queues=found.paused_queues,
+        schedules=_by_status(stats_pb2.ScheduleCounts, found.schedules),
+        next_fire_time=timestamp(found.next_fire_at),
         workflows=found.workflows,
         executions=_by_status(stats_pb2.ExecutionCounts, found.executions),
         webhooks=_by_status(stats_pb2.WebhookCounts, found.webhooks),
