@@ -1,7 +1,6 @@
 """Deliveries: planned with the event, signed, sent, repeated, and never in the way of others."""
 
 import asyncio
-import base64
 import json
 import ssl
 import time
@@ -14,7 +13,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 from google.protobuf import json_format
 from standardwebhooks.webhooks import Webhook as Reference
@@ -31,6 +29,7 @@ from support.webhooks import (
     until_deliveries,
     verified,
 )
+from taskflow_client import WebhookInvalid, verify_webhook
 from taskflow_core.app import App
 from taskflow_core.settings import Settings
 from taskflow_core.states import SignatureScheme
@@ -250,19 +249,25 @@ async def test_while_a_secret_is_rotated_both_sign(app: App, settings: Settings,
         verified(second.secret, request)
 
 
-async def test_ed25519_signatures_are_checked_with_the_public_key(app: App, settings: Settings, site: Site):
-    made = await subscribe(app, site.url(), "task.created", scheme=SignatureScheme.ED25519)
-    assert made.secret.startswith("whsk_")
+async def test_ed25519_deliveries_are_checked_with_the_public_key(app: App, settings: Settings, site: Site):
+    first = await subscribe(app, site.url(), "task.created", scheme=SignatureScheme.ED25519)
     await app.creation.create(new_task())
+    webhooks, webhook_id = app.webhooks.subscriptions, first.row["id"]
     async with delivering(settings):
-        (request,) = await until_requests(site, 1)
-    version, signature = request.headers["webhook-signature"].split(",")
-    assert version == "v1a"
-    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(made.row["public_key"].removeprefix("whpk_")))
-    signed = (
-        f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
-    )
-    key.verify(base64.b64decode(signature), signed)
+        (before,) = await until_requests(site, 1)
+        second = await webhooks.rotate("default", webhook_id, "", 60.0)
+        await app.creation.create(new_task())
+        during = (await until_requests(site, 2))[1]
+        await webhooks.rotate("default", webhook_id, second.secret, 0.0)
+        await app.creation.create(new_task())
+        after = (await until_requests(site, 3))[2]
+    old_key, new_key = first.row["public_key"], second.row["public_key"]
+    assert (await webhooks.get("default", webhook_id))["public_key"] == new_key != old_key
+    for request, key in ((before, old_key), (during, old_key), (during, new_key), (after, new_key)):
+        assert verify_webhook(request.body, request.headers, key).type == "task.created"
+    for request, key in ((before, new_key), (after, old_key)):
+        with pytest.raises(WebhookInvalid):
+            verify_webhook(request.body, request.headers, key)
 
 
 # What receivers do

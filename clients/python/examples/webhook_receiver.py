@@ -1,6 +1,6 @@
 """Receives webhooks: checks each request, and takes each event once.
 
-python webhook_receiver.py whsec_...    # listens on port 8000
+python webhook_receiver.py whsec_...    # or whpk_...; listens on port 8000
 """
 
 import sys
@@ -16,7 +16,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(min(int(self.headers["content-length"] or 0), MAX_BYTES))
         try:
-            event = verify_webhook(body, dict(self.headers), sys.argv[1])
+            event = verify_webhook(body, dict(self.headers), sys.argv[1:])
         except WebhookInvalid as error:
             self.send_error(400, str(error))
             return
