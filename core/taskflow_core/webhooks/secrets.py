@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 import os
 from dataclasses import dataclass, field
 from typing import Self
@@ -94,6 +95,8 @@ def secret_bytes(secret: str) -> bytes:
     return base64.b64decode(secret.partition("_")[2], validate=True)
 
 
+# To make it takes as long as to sign.
+@functools.lru_cache(maxsize=1000)
 def private_key(secret: str) -> Ed25519PrivateKey:
     """The key in a `whsk_` secret."""
     return Ed25519PrivateKey.from_private_bytes(secret_bytes(secret)[:SEED_BYTES])
