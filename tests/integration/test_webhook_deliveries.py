@@ -3,11 +3,13 @@
 import asyncio
 import json
 import ssl
-import time
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography import x509
@@ -34,6 +36,8 @@ from taskflow_core.app import App
 from taskflow_core.settings import Settings
 from taskflow_core.states import SignatureScheme
 from taskflow_core.tasks.report import Report, Reports
+from taskflow_core.tasks.watch import KeepAlive
+from taskflow_core.tasks.watch_all import TenantEvent
 from taskflow_proto.v1 import webhook_pb2
 
 QUICK = {"max_attempts": 3, "initial_backoff": 0.01, "max_backoff": 0.01}
@@ -88,6 +92,25 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@asynccontextmanager
+async def dripping(drop: bytes = b"x", pause: float = 0.2) -> AsyncIterator[str]:
+    """The URL of a receiver that answers 200, and never comes to the end of the body."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+            while True:
+                writer.write(drop)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        except ConnectionError:
+            writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
 # What is planned
 
 
@@ -140,6 +163,27 @@ async def test_the_body_is_the_event_of_the_contract(app: App, settings: Setting
         500,
     )
     assert abs(told.end_time.ToDatetime(UTC) - event.timestamp.ToDatetime(UTC)) < timedelta(seconds=1)
+
+
+async def test_a_receiver_catches_up_by_watching_on_from_the_last_event_that_it_has(
+    app: App, settings: Settings, site: Site
+):
+    await subscribe(app, site.url(), "task.created")
+    session = await open_test_session(app)
+    task = await running_task(app, session)
+    async with delivering(settings):
+        (request,) = await until_requests(site, 1)
+    await app.settlement.settle(settlement(task, session))
+    other = await app.creation.create(new_task())
+    missed: list[tuple[UUID, int]] = []
+    watch = app.watch_all.watch("default", resume_token=event_in(request)["resume_token"])
+    async with aclosing(watch) as messages, asyncio.timeout(20):
+        while len(missed) < 3:
+            message = await anext(messages)
+            if not isinstance(message, KeepAlive):
+                assert isinstance(message, TenantEvent), "without a snapshot"
+                missed.append((message.event["task_id"], message.event["sequence"]))
+    assert missed == [(task["id"], 2), (task["id"], 3), (other["id"], 1)]
 
 
 async def test_only_webhooks_that_want_an_event_get_it(app: App):
@@ -249,6 +293,21 @@ async def test_while_a_secret_is_rotated_both_sign(app: App, settings: Settings,
         verified(second.secret, request)
 
 
+async def test_after_the_overlap_only_the_new_secret_signs(app: App, settings: Settings, site: Site):
+    first = await subscribe(app, site.url(), "task.created")
+    second = await app.webhooks.subscriptions.rotate("default", first.row["id"], "", 3600.0)
+    await app.creation.create(new_task())
+    async with delivering(settings):
+        (during,) = await until_requests(site, 1)
+        verified(first.secret, during)
+        await app.database.pool.execute("UPDATE webhooks SET previous_secret_expires_at = now()")
+        await app.creation.create(new_task())
+        after = (await until_requests(site, 2))[1]
+    verified(second.secret, after)
+    with pytest.raises(WebhookVerificationError):
+        verified(first.secret, after)
+
+
 async def test_ed25519_deliveries_are_checked_with_the_public_key(app: App, settings: Settings, site: Site):
     first = await subscribe(app, site.url(), "task.created", scheme=SignatureScheme.ED25519)
     await app.creation.create(new_task())
@@ -292,6 +351,12 @@ async def test_a_failed_delivery_is_repeated_with_the_same_id_and_body(
         (3, "SUCCEEDED", 200),
     ]
     assert attempts[0]["response_body"] == "oops \ufffd"
+    assert attempts[0]["response_headers"] == {"content-length": "6", "connection": "close"}
+    for attempt, request in zip(attempts, site.requests, strict=True):
+        kept = attempt["request_headers"]
+        assert kept == {name: request.headers[name] for name in kept}
+        assert {"webhook-id", "webhook-timestamp", "webhook-signature"} <= set(kept)
+        assert 0 < attempt["latency"] < 15
     assert attempts[2]["remote_address"] == f"127.0.0.1:{site.port}"
     (webhook,) = await app.database.pool.fetch("SELECT * FROM webhooks")
     assert (webhook["consecutive_failures"], webhook["failing_since"]) == (0, None)
@@ -308,6 +373,20 @@ async def test_after_the_last_attempt_a_delivery_has_failed(app: App, settings: 
     webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
     assert (webhook["status"], webhook["consecutive_failures"]) == ("ENABLED", 3)
     assert webhook["failing_since"] is not None
+
+
+async def test_what_failed_together_does_not_come_back_together(app: App, settings: Settings, site: Site):
+    await subscribe(app, site.url(), "task.created", retry_policy={"initial_backoff": 3600.0})
+    site.answer = lambda _: response(b"", "503 Busy")
+    await app.creation.create_all([new_task() for _ in range(10)])
+    async with delivering(settings):
+        await until_deliveries(app, *["RETRYING"] * 10)
+    waits = await app.database.pool.fetch(
+        "SELECT extract(epoch FROM d.due_at - a.started_at) AS wait"
+        " FROM webhook_deliveries d JOIN webhook_attempts a ON a.delivery_id = d.id ORDER BY 1"
+    )
+    shortest, longest = float(waits[0]["wait"]), float(waits[-1]["wait"])
+    assert 3600 * 0.9 <= shortest < longest - 60
 
 
 async def test_retry_after_puts_the_next_attempt_off(app: App, settings: Settings, site: Site):
@@ -339,15 +418,48 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_others_hear_of_i
     assert len(await deliveries(app, made.row)) == 2
 
 
-async def test_a_webhook_that_fails_for_too_long_is_disabled(app: App, settings: Settings, site: Site):
-    made = await subscribe(app, site.url(), "task.created", retry_policy={"max_attempts": 1})
-    site.answer = lambda _: response(b"", "500 Internal Server Error")
-    await app.database.pool.execute("UPDATE webhooks SET failing_since = now() - interval '6 days'")
+async def test_a_webhook_that_fails_for_too_long_is_disabled_and_others_hear_of_it(
+    app: App, settings: Settings, site: Site
+):
+    made = await subscribe(
+        app, site.url("/bad"), "task.created", retry_policy={"max_attempts": 1}, disable_after=3 * 86_400.0
+    )
+    other = await subscribe(app, site.url("/other"), "webhook.disabled")
+    site.answer = lambda request: response(b"", "500 No" if request.target == "/bad" else "200 OK")
+    async with delivering(settings):
+        for days, status in ((2, "ENABLED"), (4, "FAILING")):
+            await app.database.pool.execute(
+                "UPDATE webhooks SET failing_since = now() - make_interval(days => $1) WHERE id = $2",
+                days,
+                made.row["id"],
+            )
+            task = await app.creation.create(new_task())
+            async with asyncio.timeout(20):
+                while (await deliveries(app, made.row))[-1]["status"] != "FAILED":
+                    await asyncio.sleep(0.02)
+            webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
+            assert webhook["status"] == status
+            assert (await deliveries(app, made.row))[-1]["task_id"] == task["id"]
+        await until_deliveries(app, "SUCCEEDED", webhook=other.row)
+    assert webhook["note"] == "every attempt failed for 3 days"
+    event = event_in(site.requests[-1])
+    assert (event["type"], event["data"]["webhook"]["id"]) == ("webhook.disabled", str(made.row["id"]))
+    assert event["data"]["webhook"]["status"] == "FAILING"
+
+
+async def test_success_is_2xx_and_nothing_else(app: App, settings: Settings, site: Site):
+    site.answer = lambda request: response(b"", f"{request.target[1:]} Says")
+    once: dict[str, Any] = {"retry_policy": {"max_attempts": 1}}
+    for status in (200, 202, 204, 300, 304, 400, 404, 429, 500, 502):
+        await subscribe(app, site.url(f"/{status}"), "task.created", **once)
     await app.creation.create(new_task())
     async with delivering(settings):
-        await until_deliveries(app, "FAILED")
-    webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
-    assert (webhook["status"], webhook["note"]) == ("FAILING", "every attempt failed for 5 days")
+        async with asyncio.timeout(20):
+            while any(row["ended_at"] is None for row in await deliveries(app)):
+                await asyncio.sleep(0.02)
+    ended = {row["response_status"]: row["status"] for row in await deliveries(app)}
+    assert [status for status, outcome in ended.items() if outcome == "SUCCEEDED"] == [200, 202, 204]
+    assert len(ended) == 10
 
 
 async def test_a_redirect_is_not_followed(app: App, settings: Settings, site: Site):
@@ -398,34 +510,35 @@ async def test_receivers_that_misbehave_are_told_apart(app: App, settings: Setti
     }
 
 
-async def test_a_receiver_that_drips_is_given_up_and_delays_no_other(
-    app: App, settings: Settings, site: Site
-):
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            while True:
-                writer.write(b"x")
-                await writer.drain()
-                await asyncio.sleep(0.2)
-        except ConnectionError:
-            writer.close()
-
-    server = await asyncio.start_server(drip, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    once: dict[str, Any] = {"retry_policy": {"max_attempts": 1}, "request_timeout": 1.0}
-    slow = await subscribe(app, f"http://127.0.0.1:{port}/", "task.created", **once)
-    quick = await subscribe(app, site.url(), "task.created")
-    async with server, delivering(settings):
-        await app.creation.create_all([new_task() for _ in range(30)])
-        started = time.monotonic()
-        await until_deliveries(app, *["SUCCEEDED"] * 30, webhook=quick.row)
-        assert time.monotonic() - started < 3, "while the slow one takes three times a second"
-        async with asyncio.timeout(20):
-            while (first := (await deliveries(app, slow.row))[0])["ended_at"] is None:
-                await asyncio.sleep(0.02)
-        (attempt,) = await attempts_of(app, first)
+async def test_a_receiver_that_drips_is_given_up(app: App, settings: Settings):
+    async with dripping() as url:
+        await subscribe(app, url, "task.created", retry_policy={"max_attempts": 1}, request_timeout=1.0)
+        await app.creation.create(new_task())
+        async with delivering(settings):
+            (delivery,) = await until_deliveries(app, "FAILED")
+    (attempt,) = await attempts_of(app, delivery)
     assert (attempt["outcome"], attempt["response_status"]) == ("TIMED_OUT", 200)
+    assert set(attempt["response_body"]) == {"x"}
+
+
+async def test_a_receiver_that_drips_delays_no_other(app: App, settings: Settings, site: Site):
+    quick = await subscribe(app, site.url(), "task.created")
+    async with dripping() as url, delivering(settings):
+        slow = await subscribe(app, url, "task.created", request_timeout=60.0)
+        await app.creation.create_all([new_task() for _ in range(30)])
+        await until_deliveries(app, *["SUCCEEDED"] * 30, webhook=quick.row)
+        dripped = Counter(row["status"] for row in await deliveries(app, slow.row))
+    assert dripped == {"SENDING": 10, "PENDING": 20}, "its requests, as many as it may have, go on and on"
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(app: App, settings: Settings):
+    async with dripping(b"x" * 100_000, pause=0) as url:
+        await subscribe(app, url, "task.created", retry_policy={"max_attempts": 1}, request_timeout=60.0)
+        await app.creation.create(new_task())
+        async with delivering(settings):
+            (delivery,) = await until_deliveries(app, "SUCCEEDED")
+    (attempt,) = await attempts_of(app, delivery)
+    assert (len(attempt["response_body"]), attempt["response_truncated"]) == (16_384, True)
 
 
 async def test_a_bad_certificate_is_no_success(app: App, settings: Settings, tmp_path: Path):
@@ -518,6 +631,16 @@ async def test_a_delivery_that_cannot_be_told_holds_up_no_other(app: App, settin
 
 
 # What workers do
+
+
+async def test_requests_to_one_webhook_share_connections(app: App, settings: Settings, site: Site):
+    site.keeps_open = True
+    site.answer = lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    await subscribe(app, site.url(), "task.created", max_concurrency=2)
+    await app.creation.create_all([new_task() for _ in range(20)])
+    async with delivering(settings):
+        await until_deliveries(app, *["SUCCEEDED"] * 20)
+    assert (len(site.requests), site.accepted <= 2) == (20, True)
 
 
 async def test_no_more_requests_run_at_once_than_a_webhook_allows(app: App, settings: Settings, site: Site):

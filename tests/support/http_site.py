@@ -24,23 +24,30 @@ class Site:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], bytes | Awaitable[bytes]] = lambda _: response(b"")
         self.port = 0
+        self.keeps_open = False  # connections, for further requests
+        self.accepted = 0  # connections
         self._connections: set[asyncio.Task[None]] = set()
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
+        """Answer one request, or all that come."""
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
+        self.accepted += 1
         # A caller that has read enough, or not at all, hangs up.
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             try:
-                self.requests.append(await _read(reader))
-                answer = self.answer(self.requests[-1])
-                writer.write(answer if isinstance(answer, bytes) else await answer)
-                await writer.drain()
+                while True:
+                    request = await _read(reader)
+                    self.requests.append(request)
+                    answer = self.answer(request)
+                    writer.write(answer if isinstance(answer, bytes) else await answer)
+                    await writer.drain()
+                    if not self.keeps_open:
+                        break
             finally:
                 writer.close()
                 await writer.wait_closed()

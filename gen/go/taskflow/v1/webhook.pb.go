@@ -613,6 +613,11 @@ func (x *Webhook) GetEtag() string {
 }
 
 // The JSON body of every request to a webhook.
+//
+// A request may come more than once, and requests may come in another order than the events happened, unless the
+// webhook is `ordered`: `webhook-id` tells repetitions, `sequence` the order. A receiver that was away, or misses a
+// number, catches up by RecoverDeliveries, which sends what was not taken; or by WatchTasks with the `resume_token` of
+// the last event before the gap, which shows every event of tasks since then.
 type WebhookEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened, such as `task.success`; see `Webhook.event_types`.
@@ -623,8 +628,8 @@ type WebhookEvent struct {
 	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// The tenant.
 	Tenant string `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// The number of the event in the log of its task or execution; zero for other events. A receiver that misses a
-	// number has missed an event.
+	// The number of the event in the log of its task or execution, without gaps; zero for other events. A receiver that
+	// misses a number has missed an event, or it is one that the webhook does not ask for.
 	Sequence int32 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// With task events: where WatchTasks resumes after this event, for a receiver that wants to catch up.
 	ResumeToken string `protobuf:"bytes,6,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`

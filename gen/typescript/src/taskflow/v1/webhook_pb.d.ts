@@ -304,6 +304,11 @@ export declare const Webhook_SignatureSchemeSchema: GenEnum<Webhook_SignatureSch
 /**
  * The JSON body of every request to a webhook.
  *
+ * A request may come more than once, and requests may come in another order than the events happened, unless the
+ * webhook is `ordered`: `webhook-id` tells repetitions, `sequence` the order. A receiver that was away, or misses a
+ * number, catches up by RecoverDeliveries, which sends what was not taken; or by WatchTasks with the `resume_token` of
+ * the last event before the gap, which shows every event of tasks since then.
+ *
  * @generated from message taskflow.v1.WebhookEvent
  */
 export declare type WebhookEvent = Message<"taskflow.v1.WebhookEvent"> & {
@@ -336,8 +341,8 @@ export declare type WebhookEvent = Message<"taskflow.v1.WebhookEvent"> & {
   tenant: string;
 
   /**
-   * The number of the event in the log of its task or execution; zero for other events. A receiver that misses a
-   * number has missed an event.
+   * The number of the event in the log of its task or execution, without gaps; zero for other events. A receiver that
+   * misses a number has missed an event, or it is one that the webhook does not ask for.
    *
    * @generated from field: int32 sequence = 5;
    */
