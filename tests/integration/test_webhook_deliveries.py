@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from standardwebhooks.webhooks import Webhook as Reference
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from support.http_site import Request, Site, response, running_site
+from support.names import NAME, rebinding
 from support.tasks import claim_by_hand, new_task, open_test_session, running_task, settlement
 from support.webhooks import (
     attempts_of,
@@ -572,6 +574,19 @@ async def test_an_address_inside_is_refused_when_it_is_connected_to(
     assert site.requests == []
 
 
+async def test_a_name_that_moves_inside_is_not_followed(app: App, settings: Settings):
+    allowed = {"http_allow_private": False, "http_allow_networks": (IPv4Network("127.0.0.2/32"),)}
+    async with running_site(host="0.0.0.0") as site, delivering(settings.model_copy(update=allowed)):
+        await subscribe(app, site.url(host=NAME), "task.created", retry_policy={"max_attempts": 1})
+        with rebinding(["127.0.0.2"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.1"]):
+            for outcomes in (["SUCCEEDED"], ["SUCCEEDED"] * 2, ["SUCCEEDED", "SUCCEEDED", "FAILED"]):
+                await app.creation.create(new_task())
+                rows = await until_deliveries(app, *outcomes)
+    (attempt,) = await attempts_of(app, rows[-1])
+    assert attempt["outcome"] == "ADDRESS_REFUSED"
+    assert site.accepted_at == ["127.0.0.2"] * 2
+
+
 async def test_many_long_headers_are_kept_in_part(app: App, settings: Settings, site: Site):
     await subscribe(app, site.url(), "task.created")
     more = [f"X-{number}: {'x' * 10_000}" for number in range(3)]
@@ -640,7 +655,7 @@ async def test_requests_to_one_webhook_share_connections(app: App, settings: Set
     await app.creation.create_all([new_task() for _ in range(20)])
     async with delivering(settings):
         await until_deliveries(app, *["SUCCEEDED"] * 20)
-    assert (len(site.requests), site.accepted <= 2) == (20, True)
+    assert (len(site.requests), len(site.accepted_at) <= 2) == (20, True)
 
 
 async def test_no_more_requests_run_at_once_than_a_webhook_allows(app: App, settings: Settings, site: Site):

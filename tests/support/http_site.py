@@ -25,7 +25,7 @@ class Site:
         self.answer: Callable[[Request], bytes | Awaitable[bytes]] = lambda _: response(b"")
         self.port = 0
         self.keeps_open = False  # connections, for further requests
-        self.accepted = 0  # connections
+        self.accepted_at: list[str] = []  # the own address of each connection
         self._connections: set[asyncio.Task[None]] = set()
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
@@ -36,7 +36,7 @@ class Site:
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
-        self.accepted += 1
+        self.accepted_at.append(writer.get_extra_info("sockname")[0])
         # A caller that has read enough, or not at all, hangs up.
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             try:
