@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -162,6 +163,12 @@ def assert_believes_deliveries(
                 assert lines.readline().split()[1:] == [kind, str(UUID(int=0))]
         finally:
             rest.delete(f"/webhooks/{webhook['id']}")
+
+
+def test_the_python_receiver_believes_only_what_is_signed(stack: StackAddresses) -> None:
+    folder = CLIENTS / "python/examples"
+    with receiving(sys.executable, "webhook_receiver.py", folder=folder) as (url, lines):
+        assert_believes_only_what_is_signed(stack, url, lines)
 
 
 @pytest.mark.timeout(INSTALL_SECONDS + RUN_SECONDS)

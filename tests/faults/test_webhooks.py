@@ -104,6 +104,21 @@ async def test_what_a_killed_worker_was_sending_is_sent_again_under_its_id(story
     assert told_of(site.requests) == wanted
 
 
+async def test_receivers_that_hang_delay_no_task(story: Story, site: Site):
+    site.answer = lambda _: asyncio.sleep(120, b"")
+    for _ in range(20):
+        # As many requests as the two workers send at once.
+        await subscribe(story, site.url(), seconds=60)
+    for _ in range(100):
+        await story.load.submit()
+    await until(lambda: len(site.requests) == 400, 50, "the workers can send no more")
+    for _ in range(100):
+        await story.load.submit()
+    history = await story.judge(within=30)
+    assert history.statuses == {"SUCCEEDED": 200}
+    assert len(site.requests) == 400, "and all of them still hang"
+
+
 async def test_one_dead_receiver_among_ten_delays_none_of_the_nine(story: Story, site: Site):
     # What waited for the dead one, if only for one of its requests, would come later than the nine may take in all.
     timeout, events_each = 60, 1000
