@@ -53,15 +53,19 @@ async def nothing_left(story: Story) -> AsyncIterator[None]:
         await client.flushdb()
 
 
-async def subscribe(story: Story, *urls: str, seconds: int = 2) -> None:
-    """Tell these of every task that is created; a request may take so many seconds."""
+async def subscribe(story: Story, *urls: str, seconds: int = 2, **headers: str) -> list[str]:
+    """Tell these of every task that is created, and return the secrets; a request may take so many seconds."""
+    secrets = []
     async with calling(story) as (channel, metadata):
         stub = webhook_service_pb2_grpc.WebhookServiceStub(channel)
         for url in urls:
-            webhook = webhook_pb2.Webhook(url=url, event_types=["task.created"], max_concurrency=CONCURRENCY)
+            webhook = webhook_pb2.Webhook(
+                url=url, event_types=["task.created"], max_concurrency=CONCURRENCY, headers=headers
+            )
             webhook.request_timeout.FromSeconds(seconds)
             request = webhook_service_pb2.CreateWebhookRequest(webhook=webhook)
-            await stub.CreateWebhook(request, metadata=metadata)
+            secrets.append((await stub.CreateWebhook(request, metadata=metadata)).secret)
+    return secrets
 
 
 async def create(story: Story, count: int) -> set[str]:
@@ -137,3 +141,25 @@ async def test_one_dead_receiver_among_ten_delays_none_of_the_nine(story: Story,
         assert told_of([request for request in site.requests if request.target == target]) == wanted
     # The dead one was tried all the while, by as many requests as it may have, and none of them has ended.
     assert len(hanging) == len(told_of(hanging)) == CONCURRENCY
+
+
+async def test_no_secret_stands_in_the_log_of_any_process(story: Story, site: Site):
+    answers = iter([response(b"", "500 No"), b"no HTTP", b"", response(b"hunter2", "410 Gone")])
+    site.answer = lambda _: next(answers, b"")
+    (secret,) = await subscribe(story, site.url(), authorization="Bearer hunter2")
+    await create(story, 4)
+    count = "SELECT count(*) FROM webhook_attempts JOIN webhooks w ON w.id = webhook_id WHERE tenant_id = $1"
+    async with story.cluster.sql() as connection:
+
+        async def have_failed() -> bool:
+            return bool(await connection.fetchval(count, story.load.tenant) >= 4)
+
+        await until(have_failed, 20, "every attempt has failed in its own way")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await subscribe(story, "https://user:hunter2@example.com/")
+    logs = list(story.cluster.folder.glob("*.log"))
+    assert {log.stem.partition("-")[0] for log in logs} >= {"server", "worker", "scheduler"}
+    for log in logs:
+        text = log.read_text()
+        assert "hunter2" not in text
+        assert secret.removeprefix("whsec_") not in text
