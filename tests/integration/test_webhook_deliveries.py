@@ -195,7 +195,7 @@ async def test_only_webhooks_that_want_an_event_get_it(app: App):
     workflows = await subscribe(app, "http://127.0.0.1:9/", "workflow.*")
     elsewhere = await subscribe(app, "http://127.0.0.1:9/", "*", tenant_id="elsewhere")
     disabled = await subscribe(app, "http://127.0.0.1:9/", "*")
-    await app.webhooks.subscriptions.disable("default", disabled.row["id"], "")
+    await app.webhooks.steering.disable("default", disabled.row["id"], "")
     session = await open_test_session(app)
     task = await running_task(app, session)
     await app.settlement.settle(settlement(task, session))
@@ -278,15 +278,15 @@ async def test_the_reference_library_takes_what_is_ours_and_nothing_else(
 
 async def test_while_a_secret_is_rotated_both_sign(app: App, settings: Settings, site: Site):
     first = await subscribe(app, site.url(), "task.created")
-    webhooks, webhook_id = app.webhooks.subscriptions, first.row["id"]
-    second = await webhooks.rotate("default", webhook_id, "", 60.0)
+    webhooks, webhook_id = app.webhooks, first.row["id"]
+    second = await webhooks.steering.rotate("default", webhook_id, "", 60.0)
     assert second.secret != first.secret
     async with delivering(settings):
         await app.creation.create(new_task())
         (request,) = await until_requests(site, 1)
         verified(first.secret, request)
         verified(second.secret, request)
-        third = await webhooks.rotate("default", webhook_id, "whsec_" + "A" * 40, 0.0)
+        third = await webhooks.steering.rotate("default", webhook_id, "whsec_" + "A" * 40, 0.0)
         assert third.secret == "whsec_" + "A" * 40
         await app.creation.create(new_task())
         request = (await until_requests(site, 2))[1]
@@ -297,7 +297,7 @@ async def test_while_a_secret_is_rotated_both_sign(app: App, settings: Settings,
 
 async def test_after_the_overlap_only_the_new_secret_signs(app: App, settings: Settings, site: Site):
     first = await subscribe(app, site.url(), "task.created")
-    second = await app.webhooks.subscriptions.rotate("default", first.row["id"], "", 3600.0)
+    second = await app.webhooks.steering.rotate("default", first.row["id"], "", 3600.0)
     await app.creation.create(new_task())
     async with delivering(settings):
         (during,) = await until_requests(site, 1)
@@ -313,17 +313,17 @@ async def test_after_the_overlap_only_the_new_secret_signs(app: App, settings: S
 async def test_ed25519_deliveries_are_checked_with_the_public_key(app: App, settings: Settings, site: Site):
     first = await subscribe(app, site.url(), "task.created", scheme=SignatureScheme.ED25519)
     await app.creation.create(new_task())
-    webhooks, webhook_id = app.webhooks.subscriptions, first.row["id"]
+    webhooks, webhook_id = app.webhooks, first.row["id"]
     async with delivering(settings):
         (before,) = await until_requests(site, 1)
-        second = await webhooks.rotate("default", webhook_id, "", 60.0)
+        second = await webhooks.steering.rotate("default", webhook_id, "", 60.0)
         await app.creation.create(new_task())
         during = (await until_requests(site, 2))[1]
-        await webhooks.rotate("default", webhook_id, second.secret, 0.0)
+        await webhooks.steering.rotate("default", webhook_id, second.secret, 0.0)
         await app.creation.create(new_task())
         after = (await until_requests(site, 3))[2]
     old_key, new_key = first.row["public_key"], second.row["public_key"]
-    assert (await webhooks.get("default", webhook_id))["public_key"] == new_key != old_key
+    assert (await webhooks.reader.get("default", webhook_id))["public_key"] == new_key != old_key
     for request, key in ((before, old_key), (during, old_key), (during, new_key), (after, new_key)):
         assert verify_webhook(request.body, request.headers, key).type == "task.created"
     for request, key in ((before, new_key), (after, old_key)):
@@ -372,7 +372,7 @@ async def test_after_the_last_attempt_a_delivery_has_failed(app: App, settings: 
     async with delivering(settings):
         (delivery,) = await until_deliveries(app, "FAILED")
     assert (delivery["attempt"], delivery["response_status"], delivery["error"]) == (3, 500, "answered 500")
-    webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
+    webhook = await app.webhooks.reader.get("default", made.row["id"])
     assert (webhook["status"], webhook["consecutive_failures"]) == ("ENABLED", 3)
     assert webhook["failing_since"] is not None
 
@@ -411,7 +411,7 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_others_hear_of_i
     async with delivering(settings):
         await until_deliveries(app, "FAILED", "CANCELLED", webhook=made.row)
         await until_deliveries(app, "SUCCEEDED", webhook=other.row)
-    webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
+    webhook = await app.webhooks.reader.get("default", made.row["id"])
     assert (webhook["status"], webhook["note"]) == ("GONE", "the receiver answered 410 Gone")
     event = event_in(site.requests[-1])
     assert event["data"]["webhook"]["status"] == "GONE"
@@ -439,7 +439,7 @@ async def test_a_webhook_that_fails_for_too_long_is_disabled_and_others_hear_of_
             async with asyncio.timeout(20):
                 while (await deliveries(app, made.row))[-1]["status"] != "FAILED":
                     await asyncio.sleep(0.02)
-            webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
+            webhook = await app.webhooks.reader.get("default", made.row["id"])
             assert webhook["status"] == status
             assert (await deliveries(app, made.row))[-1]["task_id"] == task["id"]
         await until_deliveries(app, "SUCCEEDED", webhook=other.row)
@@ -725,7 +725,7 @@ async def test_ten_failures_in_a_row_leave_one_request_at_a_time(app: App, setti
         await app.creation.create_all([new_task() for _ in range(5)])
         await until_deliveries(app, *["FAILED"] * 15)
     assert most == 1
-    webhook = await app.webhooks.subscriptions.get("default", made.row["id"])
+    webhook = await app.webhooks.reader.get("default", made.row["id"])
     assert webhook["circuit_open_until"] > datetime.now(UTC)
 
 

@@ -22,8 +22,8 @@ from taskflow_core.errors import (
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.webhooks.checks import check_webhook
+from taskflow_core.webhooks.definition import etag_of
 from taskflow_core.webhooks.secrets import SecretBox, SecretUnreadable
-from taskflow_core.webhooks.subscriptions import etag_of
 
 NOWHERE = "http://127.0.0.1:9/"
 
@@ -50,16 +50,16 @@ async def site() -> AsyncIterator[Site]:
 
 async def test_a_webhook_has_defaults_and_a_secret_of_its_own(app: App):
     made = await subscribe(app, "http://hooks.example.com:8080/x")
-    row = await app.webhooks.subscriptions.get(TENANT, made.row["id"])
+    row = await app.webhooks.reader.get(TENANT, made.row["id"])
     assert made.secret.startswith("whsec_")
     assert (row["name"], row["status"], row["max_concurrency"]) == ("hooks.example.com", "ENABLED", 10)
     assert made.secret.encode() not in row["secret"]
     with pytest.raises(NotFound):
-        await app.webhooks.subscriptions.get("elsewhere", made.row["id"])
+        await app.webhooks.reader.get("elsewhere", made.row["id"])
 
 
 async def test_a_repeated_create_answers_with_the_same_webhook_without_its_secret(app: App):
-    create = app.webhooks.subscriptions.create
+    create = app.webhooks.creation.create
     fields = {"url": NOWHERE, "event_types": ["*"]}
     first = await create(TENANT, fields, request_id="r1")
     again = await create(TENANT, fields, request_id="r1")
@@ -94,7 +94,7 @@ async def test_a_repeated_create_answers_with_the_same_webhook_without_its_secre
 async def test_what_a_webhook_cannot_be_is_refused_by_name(app: App, field: str, changes: dict[str, Any]):
     fields: dict[str, Any] = {"url": "https://example.com/", "event_types": ["*"]}
     with pytest.raises(InvalidArgument) as raised:
-        await app.webhooks.subscriptions.create(TENANT, fields | changes)
+        await app.webhooks.creation.create(TENANT, fields | changes)
     assert [wrong.field for wrong in raised.value.fields] == [field]
     assert await app.database.pool.fetchval("SELECT count(*) FROM webhooks") == 0
 
@@ -119,9 +119,9 @@ async def test_private_addresses_and_plain_http_need_a_setting(app: App, url: st
 async def test_an_update_changes_what_is_named_and_keeps_masked_headers(
     app: App, settings: Settings, site: Site
 ):
-    webhooks = app.webhooks.subscriptions
+    webhooks = app.webhooks
     made = await subscribe(app, NOWHERE, "task.created", headers={"Authorization": "one", "x-b": "two"})
-    changed = await webhooks.update(
+    changed = await webhooks.steering.update(
         TENANT,
         made.row["id"],
         {"url": site.url(), "headers": {"authorization": "***", "x-c": "three"}},
@@ -130,10 +130,10 @@ async def test_an_update_changes_what_is_named_and_keeps_masked_headers(
     assert (changed["url"], changed["header_names"]) == (site.url(), ["authorization", "x-c"])
     assert changed["event_types"] == ["task.created"]
     with pytest.raises(EtagMismatch):
-        await webhooks.update(TENANT, made.row["id"], {"ordered": True}, etag=etag_of(made.row))
-    previewed = await webhooks.update(TENANT, made.row["id"], {"ordered": True}, validate_only=True)
+        await webhooks.steering.update(TENANT, made.row["id"], {"ordered": True}, etag=etag_of(made.row))
+    previewed = await webhooks.steering.update(TENANT, made.row["id"], {"ordered": True}, validate_only=True)
     assert previewed["ordered"]
-    assert not (await webhooks.get(TENANT, made.row["id"]))["ordered"]
+    assert not (await webhooks.reader.get(TENANT, made.row["id"]))["ordered"]
     await app.creation.create(new_task())
     async with delivering(settings):
         await until_deliveries(app, "SUCCEEDED")
@@ -144,10 +144,12 @@ async def test_an_update_changes_what_is_named_and_keeps_masked_headers(
 async def test_webhooks_are_listed_by_filter(app: App):
     for name, event_types in (("a", ["task.*"]), ("b", ["*"]), ("c", ["*"])):
         await subscribe(app, NOWHERE, *event_types, name=name)
-    webhooks = app.webhooks.subscriptions
+    webhooks = app.webhooks
 
     async def names(**arguments: Any) -> list[str]:
-        page = await webhooks.list(TENANT, PageRequest(2), **({"filter": "", "order_by": ""} | arguments))
+        page = await webhooks.reader.list(
+            TENANT, PageRequest(2), **({"filter": "", "order_by": ""} | arguments)
+        )
         return [row["name"] for row in page.rows]
 
     assert await names() == ["c", "b"]
@@ -159,13 +161,13 @@ async def test_webhooks_are_listed_by_filter(app: App):
 async def test_a_disabled_webhook_gets_nothing_and_what_waits_is_cancelled(app: App):
     made = await subscribe(app, NOWHERE, "task.created")
     await app.creation.create(new_task())
-    row = await app.webhooks.subscriptions.disable(TENANT, made.row["id"], "moving")
+    row = await app.webhooks.steering.disable(TENANT, made.row["id"], "moving")
     assert (row["status"], row["note"]) == ("DISABLED", "moving")
-    row = await app.webhooks.subscriptions.disable(TENANT, made.row["id"], "moved")
+    row = await app.webhooks.steering.disable(TENANT, made.row["id"], "moved")
     assert (row["status"], row["note"]) == ("DISABLED", "moved")
     await app.creation.create(new_task())
     assert [delivery["status"] for delivery in await deliveries(app)] == ["CANCELLED"]
-    row = await app.webhooks.subscriptions.enable(TENANT, made.row["id"])
+    row = await app.webhooks.steering.enable(TENANT, made.row["id"])
     assert (row["status"], row["note"]) == ("ENABLED", "")
     await app.creation.create(new_task())
     assert [delivery["status"] for delivery in await deliveries(app)] == ["CANCELLED", "PENDING"]
@@ -175,16 +177,16 @@ async def test_a_deleted_webhook_takes_its_deliveries_along(app: App):
     made = await subscribe(app, NOWHERE, "task.created")
     await app.creation.create(new_task())
     with pytest.raises(EtagMismatch):
-        await app.webhooks.subscriptions.delete(TENANT, made.row["id"], etag="7")
-    await app.webhooks.subscriptions.delete(TENANT, made.row["id"], etag=etag_of(made.row))
+        await app.webhooks.steering.delete(TENANT, made.row["id"], etag="7")
+    await app.webhooks.steering.delete(TENANT, made.row["id"], etag=etag_of(made.row))
     assert await deliveries(app) == []
-    await app.webhooks.subscriptions.delete(TENANT, made.row["id"], allow_missing=True)
+    await app.webhooks.steering.delete(TENANT, made.row["id"], allow_missing=True)
     with pytest.raises(NotFound):
-        await app.webhooks.subscriptions.delete(TENANT, made.row["id"])
+        await app.webhooks.steering.delete(TENANT, made.row["id"])
 
 
 async def test_secrets_given_are_checked(app: App):
-    create = app.webhooks.subscriptions.create
+    create = app.webhooks.creation.create
     fields = {"url": NOWHERE, "event_types": ["*"]}
     given = "whsec_" + "A" * 32
     assert (await create(TENANT, fields, secret=given)).secret == given
@@ -213,7 +215,7 @@ async def test_a_test_event_shows_the_answer_also_of_a_disabled_webhook(
     app: App, settings: Settings, site: Site
 ):
     made = await subscribe(app, site.url(), "task.*")
-    await app.webhooks.subscriptions.disable(TENANT, made.row["id"], "")
+    await app.webhooks.steering.disable(TENANT, made.row["id"], "")
     site.answer = lambda _: response(b"no", "500 No")
     async with delivering(settings):
         delivery = await app.webhooks.trial.send(TENANT, made.row["id"], "task.success")
@@ -224,7 +226,7 @@ async def test_a_test_event_shows_the_answer_also_of_a_disabled_webhook(
         True,
         "SUCCEEDED",
     )
-    row = await app.webhooks.subscriptions.get(TENANT, made.row["id"])
+    row = await app.webhooks.reader.get(TENANT, made.row["id"])
     assert (row["consecutive_failures"], row["failing_since"]) == (0, None)
     with pytest.raises(InvalidArgument):
         await app.webhooks.trial.send(TENANT, made.row["id"], "task.nonsense")
@@ -243,7 +245,7 @@ async def test_a_final_delivery_is_sent_again_under_its_id(app: App, settings: S
         (delivery,) = await until_deliveries(app, "SUCCEEDED")
     assert (delivery["id"], delivery["attempt"]) == (waiting["id"], 2)
     assert len({request.headers["webhook-id"] for request in site.requests}) == 1
-    await app.webhooks.subscriptions.disable(TENANT, made.row["id"], "")
+    await app.webhooks.steering.disable(TENANT, made.row["id"], "")
     with pytest.raises(WrongStatus):
         await app.webhooks.redelivery.redeliver(TENANT, waiting["id"])
     with pytest.raises(NotFound):
@@ -253,7 +255,7 @@ async def test_a_final_delivery_is_sent_again_under_its_id(app: App, settings: S
 async def test_a_recovery_brings_what_failed_and_what_was_missed_once(
     app: App, settings: Settings, site: Site
 ):
-    webhooks, recover = app.webhooks.subscriptions, app.webhooks.redelivery.recover
+    webhooks, recover = app.webhooks, app.webhooks.redelivery.recover
     made = await subscribe(app, site.url(), "task.created", "task.failed", retry_policy={"max_attempts": 1})
     webhook_id = made.row["id"]
     start = datetime.now(UTC) - timedelta(minutes=1)
@@ -261,14 +263,14 @@ async def test_a_recovery_brings_what_failed_and_what_was_missed_once(
     async with delivering(settings):
         await app.creation.create(new_task())
         await until_deliveries(app, "FAILED")
-    await webhooks.disable(TENANT, webhook_id, "")
+    await webhooks.steering.disable(TENANT, webhook_id, "")
     session = await open_test_session(app)
     task = await running_task(app, session)
     await app.settlement.settle(settlement(task, session, "FAILED"))
     await app.creation.create(new_task(tenant_id="elsewhere"))
     with pytest.raises(WrongStatus):
         await recover(TENANT, webhook_id, start, None, validate_only=False)
-    await webhooks.enable(TENANT, webhook_id)
+    await webhooks.steering.enable(TENANT, webhook_id)
     counted = await recover(TENANT, webhook_id, start, None, validate_only=True)
     assert (counted.redelivered, counted.created, counted.next_start) == (1, 2, None)
     assert len(await deliveries(app)) == 1

@@ -34,7 +34,7 @@ async def subscribe(app: App, url: str, *event_types: str, tenant_id: str = TENA
     wanted = {"url": url, "event_types": list(event_types or ["task.*"]), **fields}
     scheme = wanted.pop("scheme", None)
     more = {"scheme": scheme} if scheme else {}
-    return await app.webhooks.subscriptions.create(tenant_id, wanted, **more)
+    return await app.webhooks.creation.create(tenant_id, wanted, **more)
 
 
 def verified(secret: str, request: Request) -> dict[str, Any]:

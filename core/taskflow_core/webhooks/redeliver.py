@@ -10,10 +10,10 @@ from taskflow_core.errors import EventsExpired, InvalidArgument, WrongStatus
 from taskflow_core.queue import Queue
 from taskflow_core.states import DELIVERY_FINAL, WebhookStatus
 from taskflow_core.tasks.rows import Row
+from taskflow_core.webhooks.delivery_log import DeliveryReader
 from taskflow_core.webhooks.missed import EXECUTION_EVENTS, TASK_EVENTS, Source
 from taskflow_core.webhooks.missed_fires import Fires
-from taskflow_core.webhooks.read import DeliveryReader
-from taskflow_core.webhooks.subscriptions import Webhooks
+from taskflow_core.webhooks.read import WebhookReader
 from taskflow_core.webhooks.wake import wake_deliverers
 
 PATIENCE = 5.0
@@ -55,7 +55,7 @@ class Redelivery:
         self,
         database: Database,
         queue: Queue,
-        webhooks: Webhooks,
+        webhooks: WebhookReader,
         deliveries: DeliveryReader,
         *,
         retention: float,

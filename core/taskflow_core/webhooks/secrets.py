@@ -3,6 +3,7 @@
 import base64
 import binascii
 import functools
+import hmac
 import os
 from dataclasses import dataclass, field
 from typing import Self
@@ -62,6 +63,10 @@ class SecretBox:
                 "was encrypted with another key; TASKFLOW_SECRET_KEY (or, without it, TASKFLOW_DATABASE_URL)"
                 " has changed"
             ) from None
+
+    def digest(self, text: str) -> str:
+        """The same for the same text, and without the key of no use to guess it by."""
+        return hmac.digest(self.key, text.encode(), "sha256").hex()
 
 
 def _bound_to(webhook_id: UUID, purpose: str) -> bytes:

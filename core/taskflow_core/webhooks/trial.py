@@ -11,8 +11,8 @@ from taskflow_core.queue import Queue
 from taskflow_core.states import DELIVERY_FINAL
 from taskflow_core.tasks.rows import Row
 from taskflow_core.webhooks.checks import EVENT_TYPES, check_event_types
-from taskflow_core.webhooks.read import DeliveryReader
-from taskflow_core.webhooks.subscriptions import Webhooks
+from taskflow_core.webhooks.delivery_log import DeliveryReader
+from taskflow_core.webhooks.read import WebhookReader
 from taskflow_core.webhooks.wake import wake_deliverers
 
 # Longest wait for the answer beyond the timeout of the request, and in all: within the time that a call has.
@@ -44,7 +44,7 @@ class WebhookTrial:
     """Sends test events."""
 
     def __init__(
-        self, database: Database, queue: Queue, webhooks: Webhooks, deliveries: DeliveryReader
+        self, database: Database, queue: Queue, webhooks: WebhookReader, deliveries: DeliveryReader
     ) -> None:
         self._database = database
         self._queue = queue
