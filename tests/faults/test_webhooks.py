@@ -126,6 +126,8 @@ async def test_receivers_that_hang_delay_no_task(story: Story, site: Site):
 async def test_one_dead_receiver_among_ten_delays_none_of_the_nine(story: Story, site: Site):
     # What waited for the dead one, if only for one of its requests, would come later than the nine may take in all.
     timeout, events_each = 60, 1000
+    site.keeps_open = True
+    site.answer = lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"
     async with running_site() as dead:
         dead.answer = lambda _: asyncio.sleep(2 * timeout, b"")
         await subscribe(story, dead.url(), seconds=timeout)
