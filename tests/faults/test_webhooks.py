@@ -123,17 +123,21 @@ async def test_receivers_that_hang_delay_no_task(story: Story, site: Site):
     assert len(site.requests) == 400, "and all of them still hang"
 
 
+@pytest.mark.timeout(180)
 async def test_one_dead_receiver_among_ten_delays_none_of_the_nine(story: Story, site: Site):
-    # What waited for the dead one, if only for one of its requests, would come later than the nine may take in all.
     timeout, events_each = 60, 1000
     site.keeps_open = True
     site.answer = lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"
     async with running_site() as dead:
-        dead.answer = lambda _: asyncio.sleep(2 * timeout, b"")
+        dead.answer = lambda _: asyncio.sleep(5 * timeout, b"")
         await subscribe(story, dead.url(), seconds=timeout)
         await subscribe(story, *(site.url(f"/{number}") for number in range(9)))
         wanted = await create(story, events_each)
-        await until(lambda: len(site.requests) >= 9 * events_each, timeout, "the nine have theirs")
+        # More than all workers send at once: what the nine had is free for them again, while the dead one hangs.
+        await until(lambda: len(site.requests) >= events_each, timeout, "the nine get theirs")
+        assert len(dead.requests) == CONCURRENCY
+        # The events of the dead one take 50 times as long, also if nothing else is to do.
+        await until(lambda: len(site.requests) >= 9 * events_each, 2 * timeout, "the nine have theirs")
         hanging = dead.requests.copy()
     assert Counter(request.target for request in site.requests) == {
         f"/{number}": events_each for number in range(9)
@@ -141,8 +145,8 @@ async def test_one_dead_receiver_among_ten_delays_none_of_the_nine(story: Story,
     assert len({request.headers["webhook-id"] for request in site.requests}) == 9 * events_each
     for target in {request.target for request in site.requests}:
         assert told_of([request for request in site.requests if request.target == target]) == wanted
-    # The dead one was tried all the while, by as many requests as it may have, and none of them has ended.
-    assert len(hanging) == len(told_of(hanging)) == CONCURRENCY
+    # It had as many requests as it may have, and in their second minute, if it came to that, as many once more.
+    assert CONCURRENCY <= len(hanging) <= 2 * CONCURRENCY
 
 
 async def test_no_secret_stands_in_the_log_of_any_process(story: Story, site: Site):

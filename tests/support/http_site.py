@@ -53,10 +53,11 @@ class Site:
                 await writer.wait_closed()
 
     async def hang_up(self) -> None:
-        """End the connections that are left."""
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        """End the connections that are left, and those that came at the last moment."""
+        while left := {connection for connection in self._connections if not connection.done()}:
+            for connection in left:
+                connection.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -69,6 +70,8 @@ async def running_site(*, host: str = "127.0.0.1", tls: ssl.SSLContext | None = 
         try:
             yield site
         finally:
+            # Callers that are hung up on may call again at once.
+            server.close()
             await site.hang_up()
 
 
