@@ -22,7 +22,9 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
     """Subscribes addresses to the caller's events, and shows and repeats the deliveries to them."""
 
     def __init__(self, app: App) -> None:
-        self._webhooks = app.webhooks.subscriptions
+        self._reader = app.webhooks.reader
+        self._creation = app.webhooks.creation
+        self._steering = app.webhooks.steering
         self._deliveries = app.webhooks.deliveries
         self._redelivery = app.webhooks.redelivery
         self._trial = app.webhooks.trial
@@ -31,7 +33,7 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def CreateWebhook(
         self, request: webhook_service_pb2.CreateWebhookRequest, context: Context
     ) -> webhook_pb2.Webhook:
-        made = await self._webhooks.create(
+        made = await self._creation.create(
             current_principal().tenant_id,
             unpack.webhook_fields(request.webhook),
             scheme=unpack.signature_scheme(request.webhook),
@@ -44,12 +46,12 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def GetWebhook(
         self, request: webhook_service_pb2.GetWebhookRequest, context: Context
     ) -> webhook_pb2.Webhook:
-        return pack.webhook(await self._webhooks.get(current_principal().tenant_id, UUID(request.webhook_id)))
+        return pack.webhook(await self._reader.get(current_principal().tenant_id, UUID(request.webhook_id)))
 
     async def ListWebhooks(
         self, request: webhook_service_pb2.ListWebhooksRequest, context: Context
     ) -> webhook_service_pb2.ListWebhooksResponse:
-        page = await self._webhooks.list(
+        page = await self._reader.list(
             current_principal().tenant_id,
             PageRequest(request.page_size, request.page_token),
             filter=request.filter,
@@ -62,7 +64,7 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def UpdateWebhook(
         self, request: webhook_service_pb2.UpdateWebhookRequest, context: Context
     ) -> webhook_pb2.Webhook:
-        row = await self._webhooks.update(
+        row = await self._steering.update(
             current_principal().tenant_id,
             UUID(request.webhook_id),
             unpack.webhook_changes(request),
@@ -74,7 +76,7 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
     async def DeleteWebhook(
         self, request: webhook_service_pb2.DeleteWebhookRequest, context: Context
     ) -> Empty:
-        await self._webhooks.delete(
+        await self._steering.delete(
             current_principal().tenant_id,
             UUID(request.webhook_id),
             etag=request.etag,
@@ -86,14 +88,14 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         self, request: webhook_service_pb2.EnableWebhookRequest, context: Context
     ) -> webhook_pb2.Webhook:
         return pack.webhook(
-            await self._webhooks.enable(current_principal().tenant_id, UUID(request.webhook_id))
+            await self._steering.enable(current_principal().tenant_id, UUID(request.webhook_id))
         )
 
     async def DisableWebhook(
         self, request: webhook_service_pb2.DisableWebhookRequest, context: Context
     ) -> webhook_pb2.Webhook:
         return pack.webhook(
-            await self._webhooks.disable(
+            await self._steering.disable(
                 current_principal().tenant_id, UUID(request.webhook_id), request.note
             )
         )
@@ -102,7 +104,7 @@ class WebhookService(webhook_service_pb2_grpc.WebhookServiceServicer):
         self, request: webhook_service_pb2.RotateSecretRequest, context: Context
     ) -> webhook_pb2.Webhook:
         overlap = unpack.seconds(request.overlap) if request.HasField("overlap") else DEFAULT_OVERLAP
-        made = await self._webhooks.rotate(
+        made = await self._steering.rotate(
             current_principal().tenant_id, UUID(request.webhook_id), request.secret, overlap
         )
         return pack.webhook_with_secret(made)

@@ -1,9 +1,11 @@
 """The examples in other languages, run as their READMEs say, where their toolchain is. CI has them all."""
 
+import base64
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks.webhooks import Webhook
 
 from support.stack import StackAddresses
@@ -22,6 +25,9 @@ CLIENTS = Path(__file__).parents[2] / "clients"
 INSTALL_SECONDS = 300
 RUN_SECONDS = 60
 SECRET = "whsec_" + "A" * 32
+PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PRIVATE = "whsk_" + base64.b64encode(bytes(32)).decode()
+PUBLIC = "whpk_" + base64.b64encode(PRIVATE_KEY.public_key().public_bytes_raw()).decode()
 
 
 def command(name: str) -> str:
@@ -90,11 +96,11 @@ def is_installed(folder: Path) -> bool:
 
 
 @contextmanager
-def receiving(*words: str, folder: Path, secret: str) -> Iterator[tuple[str, IO[str]]]:
+def receiving(*words: str, folder: Path) -> Iterator[tuple[str, IO[str]]]:
     """A receiver at work: its URL, and what it prints."""
     environment = {
         **os.environ,
-        "TASKFLOW_WEBHOOK_SECRET": secret,
+        "TASKFLOW_WEBHOOK_KEYS": f"{SECRET} {PUBLIC}",
         "RECEIVER_ADDRESS": "127.0.0.1:0",
     }
     with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as receiver:
@@ -106,12 +112,52 @@ def receiving(*words: str, folder: Path, secret: str) -> Iterator[tuple[str, IO[
             receiver.terminate()
 
 
-def assert_believes_only_what_is_signed(stack: StackAddresses, url: str, secret: str, lines: IO[str]) -> None:
+def assert_believes_only_what_is_signed(stack: StackAddresses, url: str, lines: IO[str]) -> None:
+    assert_believes_deliveries(stack, url, lines, {"secret": SECRET})
+    assert_believes_deliveries(stack, url, lines, {"secret": PRIVATE, "signature_scheme": "ED25519"})
+
+    now, body = datetime.now(UTC), '{"type": "task.failed", "version": 1, "unknown": {}}'
+
+    def hmac_signed(webhook_id: str, sent_at: datetime, secret: str = SECRET) -> str:
+        return f"v1a,x v1,AAAA {Webhook(secret).sign(webhook_id, sent_at, body)}"
+
+    def ed25519_signed(webhook_id: str, sent_at: datetime, key: Ed25519PrivateKey = PRIVATE_KEY) -> str:
+        signature = key.sign(f"{webhook_id}.{int(sent_at.timestamp())}.{body}".encode())
+        return f"v1,AAAA v1a,AAAA v1a,{base64.b64encode(signature).decode()}"
+
+    def send(sent: str, webhook_id: str, sent_at: datetime, signature: str) -> int:
+        timestamp = str(int(sent_at.timestamp()))
+        headers = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": signature,
+        }
+        return httpx.post(url, content=sent, headers=headers).status_code
+
+    for name, sign in (("hmac", hmac_signed), ("ed25519", ed25519_signed)):
+        assert send(body, name, now, sign(name, now)) == 204
+        assert send(body, name, now, sign(name, now)) == 204, "what comes twice is taken twice, and told once"
+        assert send(body.replace("failed", "passed"), name, now, sign(name, now)) == 400
+        assert send(body, "other", now, sign(name, now)) == 400
+        for then in (now - timedelta(minutes=6), now + timedelta(minutes=6)):
+            assert send(body, name, then, sign(name, then)) == 400
+    assert send(body, "x", now, hmac_signed("x", now, "whsec_" + "B" * 32)) == 400
+    assert send(body, "x", now, hmac_signed("x", now, "whsec_" + PUBLIC.removeprefix("whpk_"))) == 400
+    assert send(body, "x", now, ed25519_signed("x", now, Ed25519PrivateKey.generate())) == 400
+    assert httpx.post(url, content=body).status_code == 400
+    assert send(body, "last", now, hmac_signed("last", now)) == 204
+    assert [lines.readline().split()[-1] for _ in range(3)] == ["task.failed"] * 3
+
+
+def assert_believes_deliveries(
+    stack: StackAddresses, url: str, lines: IO[str], signing: dict[str, str]
+) -> None:
     # A tenant of its own, so that it is told of nothing that other tests do.
     headers = {"x-tenant-id": f"t-{uuid4().hex[:12]}"}
     with httpx.Client(base_url=f"{stack.rest}/api/v1", headers=headers, timeout=30) as rest:
-        wanted = {"url": url, "event_types": ["task.created", "workflow.started"], "secret": secret}
+        wanted = {"url": url, "event_types": ["task.created", "workflow.started"], **signing}
         webhook = rest.post("/webhooks", json=wanted).json()
+        assert webhook["public_key"] in ("", PUBLIC)
         try:
             for kind in ("task.created", "workflow.started"):
                 tried = rest.post(f"/webhooks/{webhook['id']}:test", json={"event_type": kind}).json()
@@ -120,31 +166,19 @@ def assert_believes_only_what_is_signed(stack: StackAddresses, url: str, secret:
         finally:
             rest.delete(f"/webhooks/{webhook['id']}")
 
-    now, body = datetime.now(UTC), '{"type": "task.failed", "version": 1, "unknown": {}}'
 
-    def send(sent_at: datetime, sent: str = body, key: str = secret, webhook_id: str = "one") -> int:
-        headers = {
-            "webhook-id": webhook_id,
-            "webhook-timestamp": str(int(sent_at.timestamp())),
-            "webhook-signature": f"v1a,x v1,AAAA {Webhook(key).sign(webhook_id, sent_at, body)}",
-        }
-        return httpx.post(url, content=sent, headers=headers).status_code
-
-    assert send(now) == send(now) == 204, "an event that comes twice is taken twice, and told once"
-    assert send(now, body.replace("failed", "passed")) == 400
-    assert send(now - timedelta(minutes=6)) == send(now + timedelta(minutes=6)) == 400
-    assert send(now, key="whsec_" + "B" * 32) == 400
-    assert httpx.post(url, content=body).status_code == 400
-    assert send(now, webhook_id="two") == 204
-    assert [lines.readline().split()[-1] for _ in range(2)] == ["task.failed"] * 2
+def test_the_python_receiver_believes_only_what_is_signed(stack: StackAddresses) -> None:
+    folder = CLIENTS / "python/examples"
+    with receiving(sys.executable, "webhook_receiver.py", folder=folder) as (url, lines):
+        assert_believes_only_what_is_signed(stack, url, lines)
 
 
 @pytest.mark.timeout(INSTALL_SECONDS + RUN_SECONDS)
 def test_the_go_receiver_believes_only_what_is_signed(stack: StackAddresses, tmp_path: Path) -> None:
     folder, program = CLIENTS / "go", tmp_path / "receiver"
     run(command("go"), "build", "-o", str(program), "./receiver", folder=folder, seconds=INSTALL_SECONDS)
-    with receiving(str(program), folder=folder, secret=SECRET) as (url, lines):
-        assert_believes_only_what_is_signed(stack, url, SECRET, lines)
+    with receiving(str(program), folder=folder) as (url, lines):
+        assert_believes_only_what_is_signed(stack, url, lines)
 
 
 @pytest.mark.timeout(INSTALL_SECONDS + RUN_SECONDS)
@@ -153,5 +187,5 @@ def test_the_typescript_receiver_believes_only_what_is_signed(stack: StackAddres
     if not is_installed(folder):
         run(npm, "ci", folder=folder, seconds=INSTALL_SECONDS)
     run(npm, "run", "build", folder=folder, seconds=RUN_SECONDS)
-    with receiving(command("node"), "dist/receiver.js", folder=folder, secret=SECRET) as (url, lines):
-        assert_believes_only_what_is_signed(stack, url, SECRET, lines)
+    with receiving(command("node"), "dist/receiver.js", folder=folder) as (url, lines):
+        assert_believes_only_what_is_signed(stack, url, lines)

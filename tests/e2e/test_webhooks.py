@@ -148,6 +148,8 @@ async def test_the_command_makes_tries_and_deletes_a_webhook(stack: Any, site: S
     assert "DISABLED" in await run("disable", made["id"], "--note", "enough")
     await run("enable", made["id"])
     assert "sent again" in await run("recover", made["id"], "--since", _an_hour_ago())
+    paired = await run("create", site.url(), "--event", "task.*", "--name", "paired", "--ed25519")
+    assert ("whpk_" in paired, "whsk_" in paired) == (True, False)
     await run("delete", made["id"])
     assert made["id"] not in await run("list")
 

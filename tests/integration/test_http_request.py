@@ -12,6 +12,7 @@ import pytest
 
 from support.contexts import make_context
 from support.http_site import Site, response, running_site
+from support.names import NAME, rebinding
 from taskflow_core.settings import Settings
 from taskflow_worker.handlers.http_request import RequestFailed, http_request
 from taskflow_worker.outbound import AddressRefused, retry_after
@@ -256,6 +257,17 @@ async def test_an_allowed_network_may_be_reached_and_a_redirect_out_of_it_may_no
         with pytest.raises(AddressRefused, match=r"127\.0\.0\.2 has no public address"):
             await call({"url": site.url(), "follow_redirects": True}, **networks)
     assert inside.requests == []
+
+
+async def test_a_name_that_moves_inside_between_calls_is_not_followed():
+    networks = {"http_allow_private": False, "http_allow_networks": ("127.0.0.2/32",)}
+    async with running_site(host="0.0.0.0") as site:
+        with rebinding(["127.0.0.2"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.1"]):
+            for _ in range(2):
+                assert (await call({"url": site.url(host=NAME)}, **networks))["status"] == 200
+            with pytest.raises(AddressRefused, match="no public address"):
+                await call({"url": site.url(host=NAME)}, **networks)
+    assert site.accepted_at == ["127.0.0.2"] * 2
 
 
 async def test_proxies_of_the_environment_are_not_used(site, monkeypatch):

@@ -442,7 +442,7 @@ async def test_the_overview_counts_executions_and_webhooks_of_its_tenant(app: Ap
         await add_execution(app, TENANT, status)
     await add_execution(app, "elsewhere", "RUNNING")
     webhooks = [await subscribe(app, "https://example.com/", "task.created") for _ in range(3)]
-    await app.webhooks.subscriptions.disable(TENANT, webhooks[0].row["id"], "")
+    await app.webhooks.steering.disable(TENANT, webhooks[0].row["id"], "")
     await app.creation.create_all([new_task(), new_task()])
     overview = await app.stats.overview(TENANT)
     assert {status: count for status, count in overview.executions.items() if count} == Counter(executions)

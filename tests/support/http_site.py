@@ -24,32 +24,40 @@ class Site:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], bytes | Awaitable[bytes]] = lambda _: response(b"")
         self.port = 0
+        self.keeps_open = False  # connections, for further requests
+        self.accepted_at: list[str] = []  # the own address of each connection
         self._connections: set[asyncio.Task[None]] = set()
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
+        """Answer one request, or all that come."""
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
+        self.accepted_at.append(writer.get_extra_info("sockname")[0])
         # A caller that has read enough, or not at all, hangs up.
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             try:
-                self.requests.append(await _read(reader))
-                answer = self.answer(self.requests[-1])
-                writer.write(answer if isinstance(answer, bytes) else await answer)
-                await writer.drain()
+                while True:
+                    request = await _read(reader)
+                    self.requests.append(request)
+                    answer = self.answer(request)
+                    writer.write(answer if isinstance(answer, bytes) else await answer)
+                    await writer.drain()
+                    if not self.keeps_open:
+                        break
             finally:
                 writer.close()
                 await writer.wait_closed()
 
     async def hang_up(self) -> None:
-        """End the connections that are left."""
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        """End the connections that are left, and those that came at the last moment."""
+        while left := {connection for connection in self._connections if not connection.done()}:
+            for connection in left:
+                connection.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -62,6 +70,8 @@ async def running_site(*, host: str = "127.0.0.1", tls: ssl.SSLContext | None = 
         try:
             yield site
         finally:
+            # Callers that are hung up on may call again at once.
+            server.close()
             await site.hang_up()
 
 

@@ -8,12 +8,23 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook as Reference
 
-from support.http_site import Request
+from support.http_site import Request, Site
 from support.tasks import TENANT
 from taskflow_core.app import App, open_app
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.rows import Row
 from taskflow_worker.deliveries import Deliverer
+
+
+def reaching_loopback(database_url: str, redis_url: str) -> Settings:
+    """Settings under which webhooks may be receivers of tests."""
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        webhook_allow_http=True,
+        http_allow_private=True,
+        worker_drain_grace=0.2,
+    )
 
 
 @asynccontextmanager
@@ -34,7 +45,15 @@ async def subscribe(app: App, url: str, *event_types: str, tenant_id: str = TENA
     wanted = {"url": url, "event_types": list(event_types or ["task.*"]), **fields}
     scheme = wanted.pop("scheme", None)
     more = {"scheme": scheme} if scheme else {}
-    return await app.webhooks.subscriptions.create(tenant_id, wanted, **more)
+    return await app.webhooks.creation.create(tenant_id, wanted, **more)
+
+
+async def until_requests(site: Site, count: int) -> list[Request]:
+    """All requests, once so many have come."""
+    async with asyncio.timeout(20):
+        while len(site.requests) < count:
+            await asyncio.sleep(0.01)
+    return site.requests
 
 
 def verified(secret: str, request: Request) -> dict[str, Any]:

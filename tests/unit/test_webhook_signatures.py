@@ -17,6 +17,8 @@ NOW = 1_780_000_000
 BODY = json.dumps({"type": "task.success", "version": 1, "sequence": 3, "new_field": {}}).encode()
 SECRET = make_secret(SignatureScheme.HMAC_SHA256)
 OTHER = make_secret(SignatureScheme.HMAC_SHA256)
+PRIVATE = make_secret(SignatureScheme.ED25519)
+PUBLIC = public_key_of(PRIVATE, SignatureScheme.ED25519)
 
 
 def test_our_signature_is_that_of_the_reference():
@@ -65,6 +67,40 @@ def test_the_helper_refuses_another_body_another_secret_and_missing_headers():
     signed = signed_headers([SECRET], "msg_1", NOW, b"not JSON")
     with pytest.raises(WebhookInvalid, match="no event"):
         verify_webhook(b"not JSON", signed, SECRET, now=NOW)
+
+
+def test_the_helper_takes_what_the_private_key_signed_by_the_public_key_and_nothing_else():
+    headers = signed_headers([PRIVATE], "msg_1", NOW, BODY)
+    assert headers["webhook-signature"].startswith("v1a,")
+    assert verify_webhook(BODY, headers, PUBLIC, now=NOW).type == "task.success"
+    foreign = public_key_of(make_secret(SignatureScheme.ED25519), SignatureScheme.ED25519)
+    both = signed_headers([PRIVATE, make_secret(SignatureScheme.ED25519)], "msg_1", NOW, BODY)
+    assert verify_webhook(BODY, both, [foreign, PUBLIC], now=NOW).type == "task.success"
+    for body, changes, key, now in (
+        (BODY + b" ", {}, PUBLIC, NOW),
+        (BODY, {"webhook-id": "msg_2"}, PUBLIC, NOW),
+        (BODY, {"webhook-signature": "v1a,AAAA v1a,é"}, PUBLIC, NOW),
+        (BODY, {}, PUBLIC, NOW + 301),
+        (BODY, {}, foreign, NOW),
+        (BODY, {}, SECRET, NOW),
+    ):
+        with pytest.raises(WebhookInvalid):
+            verify_webhook(body, headers | changes, key, now=now)
+
+
+def test_who_knows_only_the_public_key_can_sign_nothing():
+    forged = signed_headers(["whsec_" + PUBLIC.removeprefix("whpk_")], "msg_1", NOW, BODY)
+    with pytest.raises(WebhookInvalid):
+        verify_webhook(BODY, forged, PUBLIC, now=NOW)
+    renamed = forged | {"webhook-signature": forged["webhook-signature"].replace("v1,", "v1a,")}
+    with pytest.raises(WebhookInvalid):
+        verify_webhook(BODY, renamed, PUBLIC, now=NOW)
+
+
+@pytest.mark.parametrize("key", [PRIVATE, "whsec_no base64", "whpk_no base64", "whpk_AAAA"])
+def test_what_is_no_key_of_a_receiver_is_told_even_beside_one_that_fits(key: str):
+    with pytest.raises(ValueError, match="key"):
+        verify_webhook(BODY, signed_headers([SECRET, PRIVATE], "msg_1", NOW, BODY), [SECRET, key], now=NOW)
 
 
 def test_ed25519_secrets_have_a_public_key_and_shared_ones_have_none():

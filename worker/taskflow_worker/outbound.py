@@ -116,6 +116,8 @@ async def _look_up(host: str) -> Sequence[Address]:
 
 def retry_after(value: str, now: datetime) -> float | None:
     """The seconds to wait, from a Retry-After header: a number or a date. None if it says neither; a day at most."""
+    if not value:
+        return None
     if value.strip().isdecimal():
         return min(float(value), MAX_RETRY_AFTER)
     try:

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,22 +21,22 @@ const maxBytes = 1_000_000
 
 func main() {
 	log.SetFlags(0)
-	secret := os.Getenv("TASKFLOW_WEBHOOK_SECRET")
-	if secret == "" {
-		log.Fatal("set TASKFLOW_WEBHOOK_SECRET to the secret that CreateWebhook answered with")
+	keys := strings.Fields(os.Getenv("TASKFLOW_WEBHOOK_KEYS"))
+	if len(keys) == 0 {
+		log.Fatal("set TASKFLOW_WEBHOOK_KEYS to the secret that CreateWebhook answered with, or to its public key")
 	}
 	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("RECEIVER_ADDRESS"), "127.0.0.1:8000"))
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("listening on", listener.Addr())
-	server := &http.Server{Handler: &receiver{secret: secret}, ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: &receiver{keys: keys}, ReadTimeout: 10 * time.Second}
 	log.Fatal(server.Serve(listener))
 }
 
 type receiver struct {
-	secret string
-	seen   sync.Map // a real receiver keeps this where it keeps what it does with the events
+	keys []string
+	seen sync.Map // a real receiver keeps this where it keeps what it does with the events
 }
 
 func (r *receiver) ServeHTTP(answer http.ResponseWriter, request *http.Request) {
@@ -44,7 +45,7 @@ func (r *receiver) ServeHTTP(answer http.ResponseWriter, request *http.Request) 
 		http.Error(answer, err.Error(), http.StatusBadRequest)
 		return
 	}
-	event, err := webhook.Verify(body, request.Header, time.Now(), r.secret)
+	event, err := webhook.Verify(body, request.Header, time.Now(), r.keys...)
 	switch {
 	case errors.Is(err, webhook.ErrInvalid):
 		http.Error(answer, err.Error(), http.StatusBadRequest)

@@ -1,14 +1,15 @@
 """Receives webhooks: checks each request, and takes each event once.
 
-python webhook_receiver.py whsec_...    # listens on port 8000
+TASKFLOW_WEBHOOK_KEYS=whsec_... python webhook_receiver.py    # or whpk_..., with ED25519
 """
 
-import sys
+import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from taskflow_client import WebhookInvalid, verify_webhook
 
 MAX_BYTES = 1_000_000
+keys = os.environ["TASKFLOW_WEBHOOK_KEYS"].split()
 seen: set[str] = set()  # a real receiver keeps this where it keeps what it does with the events
 
 
@@ -16,16 +17,20 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(min(int(self.headers["content-length"] or 0), MAX_BYTES))
         try:
-            event = verify_webhook(body, dict(self.headers), sys.argv[1])
+            event = verify_webhook(body, dict(self.headers), keys)
         except WebhookInvalid as error:
             self.send_error(400, str(error))
             return
         if self.headers["webhook-id"] not in seen:
             seen.add(self.headers["webhook-id"])
-            print(event.timestamp.ToJsonString(), event.type, event.data.task.id, flush=True)
+            subject = event.data.task.id or event.data.execution.id
+            print(event.timestamp.ToJsonString(), event.type, subject, flush=True)
         self.send_response(204)
         self.end_headers()
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", 8000), Receiver).serve_forever()
+    host, _, port = os.environ.get("RECEIVER_ADDRESS", "127.0.0.1:8000").rpartition(":")
+    server = ThreadingHTTPServer((host, int(port)), Receiver)
+    print(f"listening on {host}:{server.server_port}", flush=True)
+    server.serve_forever()

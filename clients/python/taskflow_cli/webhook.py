@@ -35,6 +35,7 @@ def webhook() -> None:
 @click.option("--condition", default="", help='CEL over `event`: event.data.task.queue == "billing"')
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="To send along; repeatable.")
 @click.option("--ordered", is_flag=True, help="One by one, in the order of the events.")
+@click.option("--ed25519", is_flag=True, help="Sign with a key pair; receivers check with the public key.")
 @as_json
 @calls_taskflow
 async def create(
@@ -47,10 +48,13 @@ async def create(
     condition: str,
     headers: Sequence[str],
     ordered: bool,
+    ed25519: bool,
     as_json: bool,
 ) -> None:
-    """Tell URL of events. Shows the secret, this once."""
+    """Tell URL of events. Shows the secret, this once, or with --ed25519 the public key."""
     wanted = Webhook(url=url, event_types=event_types, name=name, condition=condition, ordered=ordered)
+    if ed25519:
+        wanted.signature_scheme = Webhook.ED25519
     for header in headers:
         header_name, colon, value = header.partition(":")
         if not colon:
@@ -201,7 +205,10 @@ def _print_one(delivery: Delivery, *, as_json: bool) -> None:
 
 def _print_with_secret(webhook: Webhook, *, as_json: bool) -> None:
     _print([webhook], as_json=as_json)
-    if not as_json:
+    if as_json:
+        return
+    if webhook.public_key:
+        # Receivers need no more, and who has the private key could sign.
+        console.print(f"[bold]public key[/]  {webhook.public_key}", soft_wrap=True)
+    else:
         console.print(f"[bold]secret[/]  {webhook.secret}  [dim](not shown again)[/]", soft_wrap=True)
-        if webhook.public_key:
-            console.print(f"[bold]public key[/]  {webhook.public_key}", soft_wrap=True)

@@ -8,8 +8,10 @@ import { verifyWebhook, WebhookInvalid } from "./verify.js";
 
 const MAX_BYTES = 1_000_000;
 
-const secret = process.env["TASKFLOW_WEBHOOK_SECRET"];
-if (!secret) throw new Error("set TASKFLOW_WEBHOOK_SECRET to the secret that CreateWebhook answered with");
+const keys = (process.env["TASKFLOW_WEBHOOK_KEYS"] ?? "").split(" ").filter(Boolean);
+if (!keys.length) {
+  throw new Error("set TASKFLOW_WEBHOOK_KEYS to the secret that CreateWebhook answered with, or to its public key");
+}
 const seen = new Set<string>(); // a real receiver keeps this where it keeps what it does with the events
 
 async function read(request: IncomingMessage): Promise<Buffer> {
@@ -23,8 +25,8 @@ async function read(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-async function take(request: IncomingMessage, key: string): Promise<void> {
-  const event = verifyWebhook(await read(request), request.headers, [key]);
+async function take(request: IncomingMessage): Promise<void> {
+  const event = verifyWebhook(await read(request), request.headers, keys);
   const id = String(request.headers["webhook-id"]);
   if (seen.has(id)) return;
   seen.add(id);
@@ -33,7 +35,7 @@ async function take(request: IncomingMessage, key: string): Promise<void> {
 }
 
 const server = createServer((request, response) => {
-  take(request, secret).then(
+  take(request).then(
     () => response.writeHead(204).end(),
     (error: unknown) => {
       const isInvalid = error instanceof WebhookInvalid;

@@ -1,5 +1,5 @@
-// What a receiver does with a webhook before it believes it: Standard Webhooks, `v1`.
-import { createHmac, timingSafeEqual } from "node:crypto";
+// What a receiver does with a webhook before it believes it: Standard Webhooks, `v1` and `v1a`.
+import { createHmac, createPublicKey, timingSafeEqual, verify } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 
 import { fromJsonString } from "@bufbuild/protobuf";
@@ -11,15 +11,16 @@ const TOLERANCE = 300;
 // The request is not, or no longer, to be believed: answer 400.
 export class WebhookInvalid extends Error {}
 
-// The event in a request, if one of the secrets signed it and it is at most five minutes old.
+// The event in a request, if one of the keys fits a signature and it is at most five minutes old. A key is the secret of
+// the webhook, whsec_, or with ED25519 its public key, whpk_; give the old and the new one during a rotation.
 //
 // The body is what came over the wire, to the byte. The same event may come more than once, always with the same
 // `webhook-id`: keep that to tell. Unknown fields are passed over, so that new ones break no receiver. Throws
-// WebhookInvalid.
+// WebhookInvalid, or TypeError for what is no key.
 export function verifyWebhook(
   body: Uint8Array,
   headers: IncomingHttpHeaders,
-  secrets: readonly string[],
+  keys: readonly string[],
   now: Date = new Date(),
 ): WebhookEvent {
   const [id, timestamp, signatures] = ["webhook-id", "webhook-timestamp", "webhook-signature"].map((name) => {
@@ -31,14 +32,15 @@ export function verifyWebhook(
   if (Math.abs(now.getTime() / 1000 - Number(timestamp)) > TOLERANCE) {
     throw new WebhookInvalid("webhook-timestamp is too far from now");
   }
-  const given = signatures
-    .split(" ")
-    .filter((signature) => signature.startsWith("v1,"))
-    .map((signature) => Buffer.from(signature.slice("v1,".length), "base64"));
-  const wanted = secrets.map((secret) =>
-    createHmac("sha256", keyOf(secret)).update(`${id}.${timestamp}.`).update(body).digest(),
+  const signed = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body]);
+  const given = signatures.split(" ").map((signature) => {
+    const [version = "", encoded = ""] = signature.split(",", 2);
+    return { version, signature: Buffer.from(encoded, "base64") };
+  });
+  const checks = keys.map(checkOf);
+  const fits = checks.some(({ version, fits }) =>
+    given.some((one) => one.version === version && fits(signed, one.signature)),
   );
-  const fits = given.some((one) => wanted.some((other) => one.length === other.length && timingSafeEqual(one, other)));
   if (!fits) throw new WebhookInvalid("no signature fits");
   try {
     return fromJsonString(WebhookEventSchema, new TextDecoder().decode(body), { ignoreUnknownFields: true });
@@ -47,8 +49,28 @@ export function verifyWebhook(
   }
 }
 
-function keyOf(secret: string): Buffer {
-  const text = secret.replace(/^whsec_/, "");
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new TypeError("a secret is whsec_ and base64");
+interface Check {
+  version: string;
+  fits: (signed: Buffer, signature: Buffer) => boolean;
+}
+
+// The version of the signatures that the key is for, and what checks one of them.
+function checkOf(key: string): Check {
+  if (key.startsWith("whpk_")) {
+    const x = bytesOf(key, "whpk_").toString("base64url");
+    const publicKey = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
+    return { version: "v1a", fits: (signed, signature) => verify(null, signed, publicKey, signature) };
+  }
+  const secret = bytesOf(key, "whsec_");
+  const fits = (signed: Buffer, signature: Buffer): boolean => {
+    const wanted = createHmac("sha256", secret).update(signed).digest();
+    return signature.length === wanted.length && timingSafeEqual(signature, wanted);
+  };
+  return { version: "v1", fits };
+}
+
+function bytesOf(key: string, prefix: string): Buffer {
+  const text = key.replace(new RegExp(`^${prefix}`), "");
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new TypeError("a key is whsec_ or whpk_, and base64");
   return Buffer.from(text, "base64");
 }

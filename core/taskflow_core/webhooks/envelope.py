@@ -36,7 +36,7 @@ class Envelopes:
             "sequence": delivery["sequence"],
             "data": {kind: KINDS[kind](data[kind]) for kind in KINDS if kind in data},
         }
-        if delivery["task_id"] is not None:
+        if delivery["task_id"] == delivery["subject_id"]:
             event["resume_token"] = self._resume_token(delivery)
         if delivery["test"]:
             event["data"]["test"] = True

@@ -1,8 +1,13 @@
-"""Events of a time range that a webhook was not told of, as from before it was there: they are in the logs."""
+"""Events of a time range that a webhook was not told of, as from before it was there: they are in the logs.
+
+What is found and planned here is what the triggers on the logs would have planned for this webhook. Fires of schedules
+have no log: see missed_fires.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from taskflow_core.db import Connection
@@ -12,13 +17,43 @@ from taskflow_core.tasks.rows import Row
 SLACK = timedelta(minutes=1)
 
 
+class Source(Protocol):
+    """Where events of one kind are kept."""
+
+    async def find(
+        self, connection: Connection, webhook_id: UUID, start: datetime, end: datetime, limit: int
+    ) -> list[Row]:
+        """The oldest events that the webhook wants and has no delivery of, each with `event_time`."""
+
+    async def plan(self, connection: Connection, webhook_id: UUID, missed: Sequence[Row]) -> None:
+        """Plan a delivery of each, as `find` found them. Again does nothing."""
+
+
 @dataclass(frozen=True)
 class Log:
-    """The log of all things of one kind. Its statements do as its trigger does, for one webhook and what is past."""
+    """The log of all things of one kind, whose events are numbered."""
 
     table: str
-    find: str
-    plan: str
+    find_statement: str
+    plan_statement: str
+
+    async def find(
+        self, connection: Connection, webhook_id: UUID, start: datetime, end: datetime, limit: int
+    ) -> list[Row]:
+        """The oldest that were missed: subject_id, sequence, event_type, event_time."""
+        first, last = await _transactions(connection, self.table, start, end)
+        found = await connection.fetch(self.find_statement, webhook_id, first, last, start, end, limit)
+        return list(found)
+
+    async def plan(self, connection: Connection, webhook_id: UUID, missed: Sequence[Row]) -> None:
+        """Plan a delivery of each."""
+        await connection.execute(
+            self.plan_statement,
+            webhook_id,
+            [row["subject_id"] for row in missed],
+            [row["sequence"] for row in missed],
+            [row["event_type"] for row in missed],
+        )
 
 
 _UNTOLD = """
@@ -34,8 +69,8 @@ ORDER BY e.created_at, {subject}, e.sequence LIMIT $6
 # The task is told of as it is now, but for what the event itself says.
 TASK_EVENTS = Log(
     table="task_events",
-    find="""
-SELECT e.task_id AS subject_id, e.sequence, types.event_type, e.created_at
+    find_statement="""
+SELECT e.task_id AS subject_id, e.sequence, types.event_type, e.created_at AS event_time
 FROM task_events e
 JOIN (VALUES
   ('CREATED', 'task.created'), ('STARTED', 'task.started'), ('RETRYING', 'task.retrying'),
@@ -44,7 +79,7 @@ JOIN (VALUES
 JOIN webhooks w ON w.id = $1 AND w.tenant_id = e.tenant_id AND webhook_wants(w.event_types, types.event_type)
 """
     + _UNTOLD.format(subject="e.task_id", event_type="types.event_type"),
-    plan="""
+    plan_statement="""
 INSERT INTO webhook_deliveries (
   tenant_id, webhook_id, event_type, event_time, sequence, subject_id, task_id, data, event_xid)
 SELECT e.tenant_id, $1, missed.event_type, e.created_at, e.sequence, e.task_id, e.task_id,
@@ -66,14 +101,14 @@ ON CONFLICT DO NOTHING
 )
 EXECUTION_EVENTS = Log(
     table="execution_events",
-    find="""
-SELECT e.execution_id AS subject_id, e.sequence, execution_event_type(e.kind) AS event_type, e.created_at
+    find_statement="""
+SELECT e.execution_id AS subject_id, e.sequence, execution_event_type(e.kind) AS event_type, e.created_at AS event_time
 FROM execution_events e
 JOIN webhooks w
   ON w.id = $1 AND w.tenant_id = e.tenant_id AND webhook_wants(w.event_types, execution_event_type(e.kind))
 """
     + _UNTOLD.format(subject="e.execution_id", event_type="execution_event_type(e.kind)"),
-    plan="""
+    plan_statement="""
 INSERT INTO webhook_deliveries (
   tenant_id, webhook_id, event_type, event_time, sequence, subject_id, execution_id, data, event_xid)
 SELECT e.tenant_id, $1, missed.event_type, e.created_at, e.sequence, e.execution_id, e.execution_id,
@@ -86,7 +121,6 @@ ORDER BY missed.place
 ON CONFLICT DO NOTHING
 """,
 )
-LOGS = (TASK_EVENTS, EXECUTION_EVENTS)
 
 _BOUNDS = """
 SELECT (SELECT xid::text::bigint FROM {log} ORDER BY xid LIMIT 1),
@@ -95,29 +129,9 @@ SELECT (SELECT xid::text::bigint FROM {log} ORDER BY xid LIMIT 1),
 _TIME_AT = "SELECT created_at FROM {log} WHERE xid >= ($1::bigint)::text::xid8 ORDER BY xid LIMIT 1"
 
 
-async def find_missed(
-    connection: Connection, log: Log, webhook_id: UUID, start: datetime, end: datetime, limit: int
-) -> list[Row]:
-    """The oldest events that the webhook wants and has no delivery of: subject_id, sequence, event_type, created_at."""
-    first, last = await _transactions(connection, log, start, end)
-    return list(await connection.fetch(log.find, webhook_id, first, last, start, end, limit))
-
-
-async def plan_missed(connection: Connection, log: Log, webhook_id: UUID, missed: Sequence[Row]) -> None:
-    """Plan a delivery of each, as `find_missed` found them. Again does nothing."""
-    if missed:
-        await connection.execute(
-            log.plan,
-            webhook_id,
-            [row["subject_id"] for row in missed],
-            [row["sequence"] for row in missed],
-            [row["event_type"] for row in missed],
-        )
-
-
-async def _transactions(connection: Connection, log: Log, start: datetime, end: datetime) -> tuple[int, int]:
+async def _transactions(connection: Connection, log: str, start: datetime, end: datetime) -> tuple[int, int]:
     """The first and the last transaction whose events may lie between two times, by bisection."""
-    [(lowest, highest)] = await connection.fetch(_BOUNDS.format(log=log.table))
+    [(lowest, highest)] = await connection.fetch(_BOUNDS.format(log=log))
     if lowest is None:
         return 0, 0
     first = await _bisect(connection, log, lowest, highest, start - SLACK)
@@ -125,9 +139,9 @@ async def _transactions(connection: Connection, log: Log, start: datetime, end: 
     return first, last
 
 
-async def _bisect(connection: Connection, log: Log, low: int, high: int, time: datetime) -> int:
+async def _bisect(connection: Connection, log: str, low: int, high: int, time: datetime) -> int:
     """The first transaction from `low` on whose events are not before `time`; `high` if there is none."""
-    statement = _TIME_AT.format(log=log.table)
+    statement = _TIME_AT.format(log=log)
     while low < high:
         middle = (low + high) // 2
         written = await connection.fetchval(statement, middle)

@@ -1,5 +1,6 @@
 """SUCCEEDED | FAILED | CANCELLED -> PENDING: sending again what a webhook has, or has not, got."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,13 +10,15 @@ from taskflow_core.errors import EventsExpired, InvalidArgument, WrongStatus
 from taskflow_core.queue import Queue
 from taskflow_core.states import DELIVERY_FINAL, WebhookStatus
 from taskflow_core.tasks.rows import Row
-from taskflow_core.webhooks.missed import LOGS, find_missed, plan_missed
-from taskflow_core.webhooks.read import DeliveryReader
-from taskflow_core.webhooks.subscriptions import Webhooks
+from taskflow_core.webhooks.delivery_log import DeliveryReader
+from taskflow_core.webhooks.missed import EXECUTION_EVENTS, TASK_EVENTS, Source
+from taskflow_core.webhooks.missed_fires import Fires
+from taskflow_core.webhooks.read import WebhookReader
 from taskflow_core.webhooks.wake import wake_deliverers
 
 PATIENCE = 5.0
 RECOVERED_AT_ONCE = 10_000
+SOURCES: tuple[Source, ...] = (TASK_EVENTS, EXECUTION_EVENTS, Fires())
 
 REDELIVER = """
 UPDATE webhook_deliveries d SET status = 'PENDING', due_at = now(), ended_at = NULL, attempts_before = d.attempt
@@ -52,7 +55,7 @@ class Redelivery:
         self,
         database: Database,
         queue: Queue,
-        webhooks: Webhooks,
+        webhooks: WebhookReader,
         deliveries: DeliveryReader,
         *,
         retention: float,
@@ -111,21 +114,22 @@ async def _recover(
     connection: Connection, webhook_id: UUID, start: datetime, end: datetime, *, only_count: bool
 ) -> Recovered:
     limit = RECOVERED_AT_ONCE
-    undelivered = await connection.fetch(FIND_UNDELIVERED, webhook_id, start, end, limit + 1)
-    missed = {log: await find_missed(connection, log, webhook_id, start, end, limit + 1) for log in LOGS}
-    times = sorted(
-        [row["event_time"] for row in undelivered]
-        + [row["created_at"] for rows in missed.values() for row in rows]
-    )
+    undelivered: Sequence[Row] = await connection.fetch(FIND_UNDELIVERED, webhook_id, start, end, limit + 1)
+    missed: list[Sequence[Row]] = [
+        await source.find(connection, webhook_id, start, end, limit + 1) for source in SOURCES
+    ]
+    times = sorted(row["event_time"] for rows in (undelivered, *missed) for row in rows)
     next_start = times[limit] if len(times) > limit else None
     if next_start is not None and next_start > start:
         # Whole moments only, so that the next call starts where this one ends.
-        undelivered = [row for row in undelivered if row["event_time"] < next_start]
-        missed = {
-            log: [row for row in rows if row["created_at"] < next_start] for log, rows in missed.items()
-        }
+        undelivered = _before(next_start, undelivered)
+        missed = [_before(next_start, rows) for rows in missed]
     if not only_count:
         await connection.execute(REDELIVER_ALL, [row["id"] for row in undelivered])
-        for log, rows in missed.items():
-            await plan_missed(connection, log, webhook_id, rows)
-    return Recovered(len(undelivered), sum(map(len, missed.values())), next_start)
+        for source, rows in zip(SOURCES, missed, strict=True):
+            await source.plan(connection, webhook_id, rows)
+    return Recovered(len(undelivered), sum(map(len, missed)), next_start)
+
+
+def _before(time: datetime, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["event_time"] < time]

@@ -94,7 +94,7 @@ const (
 	Webhook_SIGNATURE_SCHEME_UNSPECIFIED Webhook_SignatureScheme = 0
 	// `v1`: HMAC-SHA256 with the shared secret.
 	Webhook_HMAC_SHA256 Webhook_SignatureScheme = 1
-	// `v1a`: Ed25519; receivers check with `public_key`.
+	// `v1a`: Ed25519; receivers check with `public_key`, and need no secret.
 	Webhook_ED25519 Webhook_SignatureScheme = 2
 )
 
@@ -362,8 +362,9 @@ type Webhook struct {
 	// Headers to send along, such as `authorization`. Values are stored encrypted and answered as `***`. Not allowed:
 	// `host`, `content-length`, `content-type`, `connection`, `transfer-encoding` and `webhook-*`. At most 20.
 	Headers map[string]string `protobuf:"bytes,7,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The secret: `whsec_` and 24 to 64 bytes as base64. Default: one is made. Stored encrypted; answered by
-	// CreateWebhook and RotateSecret, and never again. UpdateWebhook does not change it.
+	// The secret: `whsec_` and 24 to 64 bytes as base64; with ED25519 the private key, `whsk_` and 32 or 64 bytes. Default:
+	// one is made. Stored encrypted; answered by CreateWebhook and RotateSecret, and never again. UpdateWebhook does not
+	// change it.
 	Secret string `protobuf:"bytes,8,opt,name=secret,proto3" json:"secret,omitempty"`
 	// How requests are signed. Default: HMAC_SHA256. With ED25519 a given secret starts with `whsk_`. Fixed at creation.
 	SignatureScheme Webhook_SignatureScheme `protobuf:"varint,9,opt,name=signature_scheme,json=signatureScheme,proto3,enum=taskflow.v1.Webhook_SignatureScheme" json:"signature_scheme,omitempty"`
@@ -383,7 +384,8 @@ type Webhook struct {
 	Status Webhook_Status `protobuf:"varint,20,opt,name=status,proto3,enum=taskflow.v1.Webhook_Status" json:"status,omitempty"`
 	// Why it is disabled, for people. Output only.
 	Note string `protobuf:"bytes,21,opt,name=note,proto3" json:"note,omitempty"`
-	// With ED25519: the key to check signatures with, `whpk_` and base64. Output only.
+	// With ED25519: the key to check signatures with, `whpk_` and base64. While a rotation overlaps, requests are signed
+	// for this one and for the one before, and receivers may have either. Output only.
 	PublicKey string `protobuf:"bytes,22,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// Until then the secret before the last rotation signs too. Output only.
 	PreviousSecretExpireTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=previous_secret_expire_time,json=previousSecretExpireTime,proto3" json:"previous_secret_expire_time,omitempty"`
@@ -611,6 +613,11 @@ func (x *Webhook) GetEtag() string {
 }
 
 // The JSON body of every request to a webhook.
+//
+// A request may come more than once, and requests may come in another order than the events happened, unless the
+// webhook is `ordered`: `webhook-id` tells repetitions, `sequence` the order. A receiver that was away, or misses a
+// number, catches up by RecoverDeliveries, which sends what was not taken; or by WatchTasks with the `resume_token` of
+// the last event before the gap, which shows every event of tasks since then.
 type WebhookEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened, such as `task.success`; see `Webhook.event_types`.
@@ -621,8 +628,8 @@ type WebhookEvent struct {
 	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// The tenant.
 	Tenant string `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// The number of the event in the log of its task or execution; zero for other events. A receiver that misses a
-	// number has missed an event.
+	// The number of the event in the log of its task or execution, without gaps; zero for other events. A receiver that
+	// misses a number has missed an event, or it is one that the webhook does not ask for.
 	Sequence int32 `protobuf:"varint,5,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// With task events: where WatchTasks resumes after this event, for a receiver that wants to catch up.
 	ResumeToken string `protobuf:"bytes,6,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`

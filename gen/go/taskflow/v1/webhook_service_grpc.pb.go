@@ -98,8 +98,8 @@ type WebhookServiceClient interface {
 	//
 	// Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) if it is not final or the webhook is not ENABLED.
 	Redeliver(ctx context.Context, in *RedeliverRequest, opts ...grpc.CallOption) (*Delivery, error)
-	// Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events that
-	// happened while it was disabled.
+	// Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events of tasks,
+	// schedules and executions that happened while it was disabled or not yet there. `task.progress` is not brought.
 	//
 	// What SUCCEEDED or is on its way is left out, so that repeating the call does no harm.
 	//
@@ -307,8 +307,8 @@ type WebhookServiceServer interface {
 	//
 	// Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) if it is not final or the webhook is not ENABLED.
 	Redeliver(context.Context, *RedeliverRequest) (*Delivery, error)
-	// Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events that
-	// happened while it was disabled.
+	// Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events of tasks,
+	// schedules and executions that happened while it was disabled or not yet there. `task.progress` is not brought.
 	//
 	// What SUCCEEDED or is on its way is left out, so that repeating the call does no harm.
 	//

@@ -224,8 +224,8 @@ class WebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecoverDeliveries(self, request, context):
-        """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events that
-        happened while it was disabled.
+        """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events of tasks,
+        schedules and executions that happened while it was disabled or not yet there. `task.progress` is not brought.
 
         What SUCCEEDED or is on its way is left out, so that repeating the call does no harm.
 

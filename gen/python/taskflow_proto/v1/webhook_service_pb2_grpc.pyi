@@ -103,8 +103,8 @@ class WebhookServiceStub:
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) if it is not final or the webhook is not ENABLED.
     """
     RecoverDeliveries: _grpc.UnaryUnaryMultiCallable[_webhook_service_pb2.RecoverDeliveriesRequest, _webhook_service_pb2.RecoverDeliveriesResponse]
-    """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events that
-    happened while it was disabled.
+    """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events of tasks,
+    schedules and executions that happened while it was disabled or not yet there. `task.progress` is not brought.
 
     What SUCCEEDED or is on its way is left out, so that repeating the call does no harm.
 
@@ -185,8 +185,8 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) if it is not final or the webhook is not ENABLED.
     """
     RecoverDeliveries: _aio.UnaryUnaryMultiCallable[_webhook_service_pb2.RecoverDeliveriesRequest, _webhook_service_pb2.RecoverDeliveriesResponse]  # type: ignore[assignment]
-    """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events that
-    happened while it was disabled.
+    """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events of tasks,
+    schedules and executions that happened while it was disabled or not yet there. `task.progress` is not brought.
 
     What SUCCEEDED or is on its way is left out, so that repeating the call does no harm.
 
@@ -342,8 +342,8 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _webhook_service_pb2.RecoverDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhook_service_pb2.RecoverDeliveriesResponse, _abc.Awaitable[_webhook_service_pb2.RecoverDeliveriesResponse]]:
-        """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events that
-        happened while it was disabled.
+        """Brings a webhook what it missed in a time range: deliveries that FAILED or were CANCELLED, and events of tasks,
+        schedules and executions that happened while it was disabled or not yet there. `task.progress` is not brought.
 
         What SUCCEEDED or is on its way is left out, so that repeating the call does no harm.
 

@@ -84,8 +84,9 @@ export declare type Webhook = Message<"taskflow.v1.Webhook"> & {
   headers: { [key: string]: string };
 
   /**
-   * The secret: `whsec_` and 24 to 64 bytes as base64. Default: one is made. Stored encrypted; answered by
-   * CreateWebhook and RotateSecret, and never again. UpdateWebhook does not change it.
+   * The secret: `whsec_` and 24 to 64 bytes as base64; with ED25519 the private key, `whsk_` and 32 or 64 bytes. Default:
+   * one is made. Stored encrypted; answered by CreateWebhook and RotateSecret, and never again. UpdateWebhook does not
+   * change it.
    *
    * @generated from field: string secret = 8;
    */
@@ -150,7 +151,8 @@ export declare type Webhook = Message<"taskflow.v1.Webhook"> & {
   note: string;
 
   /**
-   * With ED25519: the key to check signatures with, `whpk_` and base64. Output only.
+   * With ED25519: the key to check signatures with, `whpk_` and base64. While a rotation overlaps, requests are signed
+   * for this one and for the one before, and receivers may have either. Output only.
    *
    * @generated from field: string public_key = 22;
    */
@@ -287,7 +289,7 @@ export enum Webhook_SignatureScheme {
   HMAC_SHA256 = 1,
 
   /**
-   * `v1a`: Ed25519; receivers check with `public_key`.
+   * `v1a`: Ed25519; receivers check with `public_key`, and need no secret.
    *
    * @generated from enum value: ED25519 = 2;
    */
@@ -301,6 +303,11 @@ export declare const Webhook_SignatureSchemeSchema: GenEnum<Webhook_SignatureSch
 
 /**
  * The JSON body of every request to a webhook.
+ *
+ * A request may come more than once, and requests may come in another order than the events happened, unless the
+ * webhook is `ordered`: `webhook-id` tells repetitions, `sequence` the order. A receiver that was away, or misses a
+ * number, catches up by RecoverDeliveries, which sends what was not taken; or by WatchTasks with the `resume_token` of
+ * the last event before the gap, which shows every event of tasks since then.
  *
  * @generated from message taskflow.v1.WebhookEvent
  */
@@ -334,8 +341,8 @@ export declare type WebhookEvent = Message<"taskflow.v1.WebhookEvent"> & {
   tenant: string;
 
   /**
-   * The number of the event in the log of its task or execution; zero for other events. A receiver that misses a
-   * number has missed an event.
+   * The number of the event in the log of its task or execution, without gaps; zero for other events. A receiver that
+   * misses a number has missed an event, or it is one that the webhook does not ask for.
    *
    * @generated from field: int32 sequence = 5;
    */
