@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from taskflow_core.announce import Announcer
+from taskflow_core.clock import DatabaseClock
 from taskflow_core.db import Database, open_database
 from taskflow_core.dead_letters.discard import DeadLetterDiscard
 from taskflow_core.dead_letters.read import DeadLetterReader
@@ -56,6 +57,7 @@ class App:
 
     settings: Settings
     database: Database
+    clock: DatabaseClock
     queue: Queue
     announcer: Announcer
     feed: EventFeed
@@ -94,6 +96,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
         sandbox = Sandbox()
         try:
             app = _assemble(settings, database, Queue(client), sandbox)
+            await app.clock.set()
             yield app
             await app.watch_all.close()
             await app.creation.drain()
@@ -104,6 +107,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.schedules.ring.drain()
             await app.webhooks.settlement.drain()
             await app.announcer.drain()
+            await app.clock.drain()
         finally:
             await sandbox.close()
             await client.aclose(close_connection_pool=True)
@@ -121,6 +125,7 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
 
 
 def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: Sandbox) -> App:
+    clock = DatabaseClock(database)
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     event_log = Log(database)
@@ -149,6 +154,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
     return App(
         settings=settings,
         database=database,
+        clock=clock,
         queue=queue,
         announcer=announcer,
         feed=feed,
@@ -186,6 +192,7 @@ def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: San
             max_duration=settings.max_watch_duration,
             patience=settings.slow_reader_patience,
             kept=min(settings.retention_seconds, settings.dead_letter_retention_seconds),
+            now=clock.now,
         ),
         schedules=assemble_schedules(
             settings, database, queue, announcer, cancellation, page_tokens, executions

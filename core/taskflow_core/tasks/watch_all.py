@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -59,7 +59,8 @@ class ResumeTokens:
     """Tokens that hold a place in the logs of a tenant. After `kept` seconds what followed may be deleted."""
 
     tokens: PageTokens
-    kept: float
+    kept: float  # seconds
+    now: Callable[[], datetime]
 
     def encode(self, tenant_id: str, place: Place, at: datetime) -> str:
         return self.tokens.encode(
@@ -80,7 +81,7 @@ class ResumeTokens:
             and isinstance(at, datetime)
         ):
             raise _not_ours()
-        if datetime.now(UTC) - at > timedelta(seconds=self.kept):
+        if self.now() - at > timedelta(seconds=self.kept):
             return None
         return Place(xid, task_id, sequence, low)
 
@@ -107,13 +108,14 @@ class TenantWatch:
         max_duration: float,
         patience: float,
         kept: float,
+        now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """All times are in seconds; `patience`: for which a reader may leave a message untaken."""
         self._log = log
         self._tail = tail
         self._reader = reader
-        self._tokens = ResumeTokens(tokens, kept)
+        self._tokens = ResumeTokens(tokens, kept, now)
         self._keep_alive = keep_alive
         self._max_duration = max_duration
         self._patience = patience
@@ -207,7 +209,7 @@ class TenantWatch:
         return "MAX_DURATION" if overdue else None
 
     def _token(self, tenant_id: str, place: Place) -> str:
-        return self._tokens.encode(tenant_id, place, datetime.now(UTC))
+        return self._tokens.encode(tenant_id, place, self._tokens.now())
 
 
 @dataclass

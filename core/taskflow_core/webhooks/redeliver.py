@@ -1,9 +1,10 @@
 """SUCCEEDED | FAILED | CANCELLED -> PENDING: sending again what a webhook has, or has not, got."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from taskflow_core.clock import database_time
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import EventsExpired, InvalidArgument, WrongStatus
 from taskflow_core.queue import Queue
@@ -80,7 +81,7 @@ class Redelivery:
 
         Raises NotFound, WrongStatus, InvalidArgument, EventsExpired.
         """
-        now = datetime.now(UTC)
+        now = await database_time(self._database.pool)
         end = end or now
         if end <= start:
             raise InvalidArgument.at("end_time", "must be after start_time")
