@@ -41,6 +41,7 @@ class Deliverer:
 
     def __init__(self, app: App) -> None:
         self._webhooks = app.webhooks
+        self._expressions = app.expressions
         self._settings = app.settings
         self._redis = app.queue.redis
         # By webhook and revision.
@@ -106,7 +107,7 @@ class Deliverer:
         for delivery in claimed:
             try:
                 event = self._webhooks.envelopes.event(delivery)
-                is_wanted = delivery["test"] or holds(delivery["condition"], event)
+                is_wanted = delivery["test"] or await holds(self._expressions, delivery["condition"], event)
             except Exception:
                 # One that cannot be told must not end the worker: its lease runs out until no attempt is left.
                 log.exception("a delivery has no event", delivery_id=str(delivery["id"]))
