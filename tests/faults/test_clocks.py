@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +15,13 @@ from support.faults.cluster import LEASE, Cluster, Kind, until
 from support.faults.fires import EachSecond
 from support.faults.processes import Process
 from support.faults.story import LANES, Story
+from support.http_site import Request, response, running_site
+from support.webhooks import verified
+from taskflow_proto.v1 import webhook_pb2, webhook_service_pb2
+from taskflow_proto.v1.webhook_service_pb2_grpc import WebhookServiceStub
+
+if TYPE_CHECKING:
+    from taskflow_proto.v1.webhook_service_pb2_grpc import WebhookServiceAsyncStub
 
 # What a busy machine may take to start something in time; an hour is not far from a day to it.
 SOON = 15.0
@@ -152,3 +161,33 @@ def begun_by(story: Story, worker: Process) -> set[str]:
     """The tasks that a worker began."""
     log = executions.read(story.cluster.executions, story.load.tenant)
     return {e.task_id for e in log if e.pid == worker.pid and e.step == "begin"}
+
+
+async def test_webhooks_of_a_worker_whose_clock_is_wrong_are_signed_and_retried_in_time(
+    story: Story, start: Start
+):
+    """Receivers refuse what is more than five minutes old or young."""
+    cluster, load = story.cluster, story.load
+    stop(*cluster.workers)
+    start("worker", HOUR)
+    async with running_site() as site:
+
+        def answer(_: Request) -> bytes:
+            if len(site.requests) > 1:
+                return response(b"")
+            again_at = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+            return response(b"", "503 Busy", f"Retry-After: {again_at}")
+
+        site.answer = answer
+        webhook = webhook_pb2.Webhook(url=site.url(), event_types=["task.created"])
+        webhook.retry_policy.initial_backoff.FromSeconds(1)
+        stub: WebhookServiceAsyncStub = WebhookServiceStub(load.channel)
+        created = await stub.CreateWebhook(
+            webhook_service_pb2.CreateWebhookRequest(webhook=webhook),
+            metadata=(("x-tenant-id", load.tenant),),
+        )
+        task_id = await load.submit()
+        await until(lambda: len(site.requests) == 2, SOON, "it is told, and told again")
+        for request in site.requests:
+            assert verified(created.secret, request)["data"]["task"]["id"] == task_id
+    await story.judge()
