@@ -95,8 +95,9 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
         client = open_redis(settings)
         sandbox = Sandbox()
         try:
-            app = _assemble(settings, database, Queue(client), sandbox)
-            await app.clock.set()
+            clock = DatabaseClock(database)
+            await clock.set()
+            app = _assemble(settings, database, clock, Queue(client, clock.now), sandbox)
             yield app
             await app.watch_all.close()
             await app.creation.drain()
@@ -124,8 +125,9 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
         await asyncio.gather(listener, return_exceptions=True)
 
 
-def _assemble(settings: Settings, database: Database, queue: Queue, sandbox: Sandbox) -> App:
-    clock = DatabaseClock(database)
+def _assemble(
+    settings: Settings, database: Database, clock: DatabaseClock, queue: Queue, sandbox: Sandbox
+) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
     event_log = Log(database)

@@ -182,8 +182,12 @@ class Cluster:
         self._servers["postgres"].wait()
         self.start_postgres()
 
-    def start_valkey(self) -> None:
-        self._servers["valkey"] = Spawned(self._valkey.program(), self.folder)
+    def start_valkey(self, clock: WrongClock | None = None) -> None:
+        """Start it; its wall clock may be wrong."""
+        program = self._valkey.program()
+        if clock is not None:
+            program = replace(program, environment={**program.environment, **clock.environment})
+        self._servers["valkey"] = Spawned(program, self.folder)
 
     def stop_valkey(self) -> None:
         self._servers["valkey"].kill()
