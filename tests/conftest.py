@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import asyncpg
+import hypothesis
 import pytest
 import redis
 
 from taskflow_dev.postgres import Postgres, running_postgres
 from taskflow_dev.valkey import DATABASES, Valkey, running_valkey
+
+# On a busy machine any example may take long. What never ends, the timeout of tests finds.
+hypothesis.settings.register_profile("taskflow", deadline=None)
+hypothesis.settings.load_profile("taskflow")
 
 _database_numbers = itertools.cycle(range(1, DATABASES))
 

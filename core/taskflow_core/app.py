@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from taskflow_core.announce import Announcer
+from taskflow_core.clock import DatabaseClock
 from taskflow_core.db import Database, open_database
 from taskflow_core.dead_letters.discard import DeadLetterDiscard
 from taskflow_core.dead_letters.read import DeadLetterReader
@@ -59,6 +60,7 @@ class App:
 
     settings: Settings
     database: Database
+    clock: DatabaseClock
     queue: Queue
     announcer: Announcer
     feed: EventFeed
@@ -97,7 +99,9 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
         client = open_redis(settings)
         sandbox = Sandbox()
         try:
-            app = _assemble(settings, database, Queue(client), sandbox, store)
+            clock = DatabaseClock(database)
+            await clock.set()
+            app = _assemble(settings, database, clock, Queue(client, clock.now), sandbox, store)
             yield app
             await app.watch_all.close()
             await app.creation.drain()
@@ -109,6 +113,7 @@ async def open_app(settings: Settings, process: str) -> AsyncIterator[App]:
             await app.schedules.ring.drain()
             await app.webhooks.settlement.drain()
             await app.announcer.drain()
+            await app.clock.drain()
         finally:
             await sandbox.close()
             await client.aclose(close_connection_pool=True)
@@ -126,7 +131,12 @@ async def listening(feed: EventFeed) -> AsyncIterator[None]:
 
 
 def _assemble(
-    settings: Settings, database: Database, queue: Queue, sandbox: Sandbox, store: ResultStore | None
+    settings: Settings,
+    database: Database,
+    clock: DatabaseClock,
+    queue: Queue,
+    sandbox: Sandbox,
+    store: ResultStore | None,
 ) -> App:
     announcer = Announcer(queue)
     feed = EventFeed(database, queue)
@@ -146,6 +156,7 @@ def _assemble(
     return App(
         settings=settings,
         database=database,
+        clock=clock,
         queue=queue,
         announcer=announcer,
         feed=feed,
@@ -159,7 +170,7 @@ def _assemble(
         # Looking at tasks
         reader=reader,
         watch=Watch(watched_tasks(database, feed), feed, page_tokens, watch_times),
-        watch_all=_watch_all(settings, database, feed, page_tokens, watch_times, reader),
+        watch_all=_watch_all(settings, database, clock, feed, page_tokens, watch_times, reader),
         stats=stats,
         # Dead letters
         dead_letters=dead_letters,
@@ -200,6 +211,7 @@ def _watch_times(settings: Settings) -> WatchTimes:
 def _watch_all(
     settings: Settings,
     database: Database,
+    clock: DatabaseClock,
     feed: EventFeed,
     page_tokens: PageTokens,
     watch_times: WatchTimes,
@@ -207,7 +219,9 @@ def _watch_all(
 ) -> TenantWatch:
     event_log = Log(database)
     kept = min(settings.retention_seconds, settings.dead_letter_retention_seconds)
-    return TenantWatch(event_log, Tail(event_log, feed), reader, page_tokens, watch_times, kept=kept)
+    return TenantWatch(
+        event_log, Tail(event_log, feed), reader, page_tokens, watch_times, kept=kept, now=clock.now
+    )
 
 
 def _statistics(settings: Settings, database: Database) -> Statistics:

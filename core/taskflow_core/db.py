@@ -260,3 +260,37 @@ async def until_answered(
             log.warning("database: trying again", work=what, error=repr(error), seconds=pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, 1.0)
+
+
+async def exactly_once(
+    database: Database, work: Callable[[Connection], Awaitable[Result]], what: str, *, give_up_after: float
+) -> Result:
+    """Do `work` in a transaction that takes once, and answer as that one did, also if its own answer was lost.
+
+    PostgreSQL remembers of each transaction whether it took. Otherwise as `until_answered`.
+    """
+    tried: tuple[str, Result] | None = None
+
+    async def once() -> Result:
+        nonlocal tried
+        if tried is not None:
+            transaction_id, result = tried
+            if await _took(database, transaction_id):
+                return result
+            tried = None
+        async with database.pool.acquire() as connection, connection.transaction():
+            result = await work(connection)
+            transaction_id = await connection.fetchval("SELECT pg_current_xact_id()::text")
+            tried = transaction_id, result
+        return result
+
+    return await until_answered(once, what, give_up_after=give_up_after)
+
+
+async def _took(database: Database, transaction_id: str) -> bool:
+    """Whether a transaction was committed, once it is over."""
+    while True:
+        status = await database.pool.fetchval("SELECT pg_xact_status($1::text::xid8)", transaction_id)
+        if status != "in progress":
+            return bool(status == "committed")
+        await asyncio.sleep(0.02)

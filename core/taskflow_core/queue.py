@@ -5,8 +5,9 @@ is harmless: PostgreSQL decides who runs what, and the sweep puts back what is m
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -32,6 +33,9 @@ SCHEDULES_CHANNEL = "taskflow:schedules"
 HINT_TTL_MS = 24 * 3600 * 1000
 # Hints of tasks due later than this wait in PostgreSQL until the sweep promotes them.
 HORIZON_SECONDS = 60.0
+# Redis's clock may be so far from the database's before hints are put by Redis's: longer than a trip takes, which
+# makes the two look apart.
+CLOCKS_APART_MS = 100
 # What the column of attempts holds.
 MAX_ATTEMPT = 2**31 - 1
 # Wake-up tokens kept per lane: enough for every worker that may sleep there.
@@ -97,15 +101,21 @@ def cancel_channel(session_id: int) -> str:
     return f"taskflow:cancel:{session_id}"
 
 
-# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, then id, job bytes, due (ms) of each hint. Adds the
-# hints that are not there, and wakes one sleeping worker if any of them is new and due.
+# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, the database's time (ms), the difference of clocks that
+# is let be (ms), then id, job bytes, due (ms) of each hint. Adds the hints that are not there, and wakes one sleeping
+# worker if any of them is new and due.
 ENQUEUE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local fast = now - ARGV[3]
+if math.abs(fast) <= tonumber(ARGV[4]) then
+  fast = 0
+end
 local due_now = 0
-for i = 3, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
+  local due = ARGV[i + 2] + fast
   redis.call('SET', 'arq:job:' .. ARGV[i], ARGV[i + 1], 'NX', 'PX', ARGV[1])
-  if redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i]) == 1 and tonumber(ARGV[i + 2]) <= now + 1000 then
+  if redis.call('ZADD', KEYS[1], 'NX', due, ARGV[i]) == 1 and due <= now + 1000 then
     due_now = due_now + 1
   end
 end
@@ -160,10 +170,11 @@ class Claim:
 
 
 class Queue:
-    """The lanes, over one Redis client."""
+    """The lanes, over one Redis client. `now` is the database's time, to which Redis's clock may not keep."""
 
-    def __init__(self, client: ArqRedis) -> None:
+    def __init__(self, client: ArqRedis, now: Callable[[], datetime]) -> None:
         self.redis = client
+        self._now = now
         self._lists: Any = client  # redis-py types list commands as sync or async, and timeouts as int
         self._claim = client.register_script(CLAIM)
 
@@ -172,10 +183,11 @@ class Queue:
 
         `ring`: tasks with new events, of which every server is told. Call it after the commit.
         """
+        now_ms = int(self._now().timestamp() * 1000)
         async with self.redis.pipeline(transaction=False) as pipe:
             for lane, group in groupby(sorted(hints, key=lambda hint: hint.lane), key=lambda hint: hint.lane):
                 for part in _parts(list(group), HINTS_PER_SCRIPT):
-                    arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS]
+                    arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS, now_ms, CLOCKS_APART_MS]
                     for hint in part:
                         arguments += (hint.id, hint.job, hint.due_ms)
                     pipe.eval(ENQUEUE, 2, lane.key, lane.wake_key, *arguments)

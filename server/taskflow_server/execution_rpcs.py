@@ -31,7 +31,9 @@ class ExecutionRpcs(workflow_service_pb2_grpc.WorkflowServiceServicer):
     async def StartExecution(
         self, request: workflow_service_pb2.StartExecutionRequest, context: Context
     ) -> workflow_pb2.Execution:
-        new = unpack.new_execution(request, current_principal(), self._app.settings, idempotency_key(context))
+        new = unpack.new_execution(
+            request, current_principal(), self._app.settings, self._app.clock.now(), idempotency_key(context)
+        )
         if request.validate_only:
             return pack.execution_preview(await self._app.executions.start.preview(new))
         return pack.execution(await self._app.executions.start.start(new))

@@ -48,7 +48,7 @@ async def _submit(
 ) -> SubmitTasksResponse:
     try:
         validate(request)
-        new = unpack.new_task(request.request, principal, app.settings)
+        new = unpack.new_task(request.request, principal, app.settings, app.clock.now())
         if request.request.validate_only:
             return SubmitTasksResponse(index=index, task=pack.preview(new))
         return SubmitTasksResponse(index=index, task=pack.task(await app.creation.create(new)))

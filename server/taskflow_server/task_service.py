@@ -31,7 +31,13 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def CreateTask(
         self, request: task_service_pb2.CreateTaskRequest, context: Context
     ) -> task_pb2.Task:
-        new = unpack.new_task(request, current_principal(), self._app.settings, idempotency_key(context))
+        new = unpack.new_task(
+            request,
+            current_principal(),
+            self._app.settings,
+            self._app.clock.now(),
+            idempotency_key(context),
+        )
         if request.validate_only:
             return pack.preview(new)
         return pack.task(await self._app.creation.create(new))
@@ -39,7 +45,7 @@ class TaskService(task_service_pb2_grpc.TaskServiceServicer):
     async def BatchCreateTasks(
         self, request: task_service_pb2.BatchCreateTasksRequest, context: Context
     ) -> task_service_pb2.BatchCreateTasksResponse:
-        tasks = unpack.new_tasks(request, current_principal(), self._app.settings)
+        tasks = unpack.new_tasks(request, current_principal(), self._app.settings, self._app.clock.now())
         rows = await self._app.creation.create_all(tasks)
         return task_service_pb2.BatchCreateTasksResponse(tasks=map(pack.task, rows))
 

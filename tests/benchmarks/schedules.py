@@ -1,10 +1,14 @@
-"""What schedules cost while nothing is due, and how fast and how late they fire when all are due at once."""
+"""What schedules cost while nothing is due, and how late and how fast they fire when some are, and when all are."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 
+from measure import idle_cost
 from running import Measured
 from taskflow_core.app import open_app
 from taskflow_core.settings import Settings
@@ -14,13 +18,12 @@ INSERT INTO schedules (
   id, tenant_id, name, description, task_type, task_name, payload, payload_form, payload_expressions, priority,
   queue, tags, schedule_type, timing, overlap_policy, catch_up_policy, catch_up_window, pause_on_failure, status,
   next_fire_at)
-SELECT uuidv7(), 'bench', $1, '', 'noop', '', '{}', 'JSON', '{}', 'NORMAL', 'default', '{}', 'CRON',
-  jsonb_build_object('cron_expression', $2::text), 'SKIP', 'ALL', 3600, false, 'ACTIVE', $3
-FROM generate_series(1, $4::int)
+SELECT uuidv7(), 'bench', $1, '', 'noop', '', '{}', 'JSON', '{}', 'NORMAL', 'default', '{}', $2, $3::jsonb,
+  'ALLOW_ALL', 'ALL', 3600, false, 'ACTIVE', $4
+FROM generate_series(1, $5::int)
 """
 FIRED = """
 SELECT count(*) AS fires,
-  extract(epoch FROM max(actual_time) - min(actual_time))::float8 AS decided_within,
   1000 * extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY actual_time - fire_time))::float8 AS p50,
   1000 * extract(epoch FROM percentile_disc(0.99) WITHIN GROUP (ORDER BY actual_time - fire_time))::float8 AS p99
 FROM schedule_fires f JOIN schedules s ON s.id = f.schedule_id WHERE s.name = $1 AND f.outcome = 'FIRED'
@@ -30,49 +33,65 @@ CREATED = """
 SELECT extract(epoch FROM max(t.created_at) - min(f.fire_time))::float8
 FROM schedule_fires f JOIN schedules s ON s.id = f.schedule_id JOIN tasks t ON t.id = f.task_id WHERE s.name = $1
 """
+SCHEDULES_IN_ONE_INSERT = 20_000
+IDLE_SECONDS = 5
+# Of the normal load: schedules that are due each second, and for how long.
+EACH_SECOND = 20
+SECONDS = 15
+
+Connection = Any
 
 
-async def schedules(stack: Measured, idle: int = 100_000, due: int = 10_000) -> dict[str, float]:
+async def schedules(stack: Measured, idle: int, due: int) -> dict[str, float]:
     """Idle schedules, then a few that are due each second, then many in the same second, by the stack's scheduler."""
     connection = await asyncpg.connect(stack.database_url)
-    figures = {"empty: tick ms": await _tick_ms(stack)}
-    await _fill(connection, "idle", "0 0 1 1 *", "now() + interval '300 days'", idle)
-    await connection.execute("ANALYZE schedules")
-    figures |= {f"{idle} idle: tick ms": await _tick_ms(stack)}
-    for name, count in (("few", 20), ("many", due)):
-        await _fill(
-            connection, name, "* * * * * *", "date_trunc('second', now()) + interval '3 seconds'", count
-        )
-        # One time of each: the time after it lies in the next year.
-        await connection.execute(
-            "UPDATE schedules SET timing = jsonb_build_object('run_time', next_fire_at), schedule_type = 'ONE_TIME'"
-            " WHERE name = $1",
-            name,
-        )
-        await _until(connection, name, count)
-        row = await connection.fetchrow(FIRED, name)
-        assert row is not None
-        seconds = await connection.fetchval(CREATED, name)
-        figures |= {f"{name}: fires": row["fires"], f"{name}: late p50 ms": row["p50"]}
-        figures |= {f"{name}: late p99 ms": row["p99"], f"{name}: fires/s": row["fires"] / seconds}
+    figures = await _idle(stack, "no schedules")
+    next_year = await connection.fetchval("SELECT now() + interval '300 days'")
+    await _fill(connection, "idle", "CRON", {"cron_expression": "0 0 1 1 *"}, next_year, idle)
+    await connection.execute("VACUUM ANALYZE schedules")
+    figures |= await _idle(stack, f"{idle:,} idle")
+
+    start, end = await _soon(connection), await _soon(connection, SECONDS - 1)
+    each_second = {"cron_expression": "* * * * * *", "end_time": end.isoformat()}
+    await _fill(connection, "each second", "CRON", each_second, start, EACH_SECOND)
+    figures |= await _fired(
+        connection, f"{EACH_SECOND} due each second", "each second", EACH_SECOND * SECONDS
+    )
+
+    time = await _soon(connection)
+    await _fill(connection, "at once", "ONE_TIME", {"run_time": time.isoformat()}, time, due)
+    figures |= await _fired(connection, f"{due:,} due at once", "at once", due)
+    figures["fires/s"] = due / await connection.fetchval(CREATED, "at once")
     await connection.close()
     return figures
 
 
 async def _fill(
-    connection: "asyncpg.Connection[asyncpg.Record]", name: str, cron: str, when: str, count: int
+    connection: Connection, name: str, kind: str, timing: dict[str, str], next_fire_at: datetime, count: int
 ) -> None:
-    next_fire_at = await connection.fetchval(f"SELECT {when}")
-    for start in range(0, count, 20_000):
-        await connection.execute(FILL, name, cron, next_fire_at, min(20_000, count - start))
+    for start in range(0, count, SCHEDULES_IN_ONE_INSERT):
+        some = min(SCHEDULES_IN_ONE_INSERT, count - start)
+        await connection.execute(FILL, name, kind, json.dumps(timing), next_fire_at, some)
 
 
-async def _until(connection: "asyncpg.Connection[asyncpg.Record]", name: str, count: int) -> None:
-    while True:
-        row = await connection.fetchrow(FIRED, name)
-        if row is not None and row["fires"] >= count:
-            return
+async def _soon(connection: Connection, seconds: int = 0) -> datetime:
+    """A second that begins soon, or so many later."""
+    now: datetime = await connection.fetchval("SELECT date_trunc('second', now())")
+    return now + timedelta(seconds=3 + seconds)
+
+
+async def _fired(connection: Connection, what: str, name: str, count: int) -> dict[str, float]:
+    """How late so many fires were, once all of them have come."""
+    while (row := await connection.fetchrow(FIRED, name))["fires"] < count:
         await asyncio.sleep(0.5)
+    assert row["fires"] == count, f"{row['fires']} fires instead of {count}"
+    return {f"{what}: late p50 ms": row["p50"], f"{what}: late p99 ms": row["p99"]}
+
+
+async def _idle(stack: Measured, what: str) -> dict[str, float]:
+    """What one tick takes when nothing is due, and all processes together while nothing happens."""
+    cost = await idle_cost(stack, IDLE_SECONDS)
+    return {f"{what}: tick ms": await _tick_ms(stack), f"{what}: % of a core": cost["% of a core"]}
 
 
 async def _tick_ms(stack: Measured) -> float:

@@ -53,6 +53,65 @@ def test_the_daily_report_is_scheduled_verbatim(rest: httpx.Client):
     assert listed == schedule
 
 
+EVERYTHING = {
+    "name": "Everything",
+    "description": "all that can be said",
+    "task_type": "echo",
+    "task_name": "Echo",
+    "payload": {"to": "all"},
+    "payload_expressions": {"day": "fire.time.getDate(schedule.time_zone)"},
+    "priority": "HIGH",
+    "queue": "reports",
+    "tags": ["a", "b"],
+    "retry_policy": {"max_attempts": 7, "initial_backoff": "2s"},
+    "attempt_timeout": "12s",
+    "expire_after": "3600s",
+    "schedule_type": "CRON",
+    "cron_expressions": ["0 9 * * mon-fri", "0 12 LW * *", "30 8 * * fri#2"],
+    "time_zone": "America/New_York",
+    "daylight_saving": {"gap": "SKIP", "fold": "BOTH"},
+    "jitter": "30s",
+    "start_time": "2026-01-01T00:00:00Z",
+    "end_time": "2099-01-01T00:00:00Z",
+    "max_runs": 5,
+    "exclude_dates": ["2026-12-25"],
+    "exclude_cron_expressions": ["* * 1 1 *"],
+    "overlap_policy": "BUFFER_ALL",
+    "catch_up_policy": "LATEST",
+    "catch_up_window": "7200s",
+    "pause_on_failure": True,
+}
+
+
+def test_all_that_can_be_said_of_a_schedule_is_kept(rest: httpx.Client):
+    schedule = call(rest, "POST", "/schedules", json=EVERYTHING)
+    assert {name: schedule[name] for name in EVERYTHING if name != "retry_policy"} == {
+        name: value for name, value in EVERYTHING.items() if name != "retry_policy"
+    }
+    assert (schedule["retry_policy"]["max_attempts"], schedule["retry_policy"]["initial_backoff"]) == (
+        7,
+        "2s",
+    )
+    assert call(rest, "GET", f"/schedules/{schedule['id']}") == schedule
+
+
+def test_an_interval_and_a_single_time_are_kept_with_the_next_time(rest: httpx.Client):
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+    text = soon.isoformat().replace("+00:00", "Z")
+    each = call(
+        rest,
+        "POST",
+        "/schedules",
+        json={"name": "each", "task_type": "echo", "interval": "90s", "anchor_time": text},
+    )
+    assert (each["schedule_type"], each["interval"], each["anchor_time"]) == ("INTERVAL", "90s", text)
+    next_time = datetime.fromisoformat(each["next_fire_time"])
+    assert (soon - next_time) % timedelta(seconds=90) == timedelta()
+    assert timedelta() < next_time - datetime.now(UTC) <= timedelta(seconds=90)
+    once = call(rest, "POST", "/schedules", json={"name": "once", "task_type": "echo", "run_time": text})
+    assert (once["schedule_type"], once["run_time"], once["next_fire_time"]) == ("ONE_TIME", text, text)
+
+
 def test_each_second_brings_a_task_until_all_runs_are_done(rest: httpx.Client):
     schedule = call(
         rest,
@@ -158,6 +217,34 @@ def test_what_no_schedule_can_be_is_refused_by_name(rest: httpx.Client):
     assert refused(payload_expressions={"x": "fire.nothing"}) == 'schedule.payload_expressions["x"]'
     assert refused(workflow_id="01890a5d-ac96-774b-bcce-b302099a8057") == "schedule.workflow_id"
     assert call(rest, "GET", "/schedules")["schedules"] == []
+
+
+def test_a_change_that_is_wrong_is_refused_by_name_and_changes_nothing(rest: httpx.Client):
+    schedule = call(rest, "POST", "/schedules", json=DAILY_REPORT)
+    path = f"/api/v1/schedules/{schedule['id']}"
+
+    def refused(answer: httpx.Response) -> str:
+        assert answer.status_code == 400, answer.text
+        [bad] = [detail for detail in answer.json()["details"] if "field_violations" in detail]
+        return str(bad["field_violations"][0]["field"])
+
+    for field, wrong in (
+        ("cron_expression", "0 0 30 2 *"),
+        ("time_zone", "Mars/Olympus"),
+        ("interval", "3600s"),
+        ("jitter", "-1s"),
+        ("overlap_policy", 77),
+        ("max_runs", -1),
+        ("name", ""),
+    ):
+        answer = rest.patch(path, json={field: wrong}, params={"update_mask": field})
+        assert refused(answer) == f"schedule.{field}"
+    times = {"start_time": "2027-02-01T00:00:00Z", "end_time": "2027-01-01T00:00:00Z"}
+    assert refused(rest.patch(path, json=times)) == "schedule.end_time"
+    assert refused(rest.post(f"{path}:backfill", json=times)) == "end_time"
+    ahead = {"start_time": "2027-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}
+    assert refused(rest.post(f"{path}:backfill", json=ahead)) == "end_time"
+    assert call(rest, "GET", f"/schedules/{schedule['id']}") == schedule
 
 
 def test_times_are_previewed_before_and_after_creating(rest: httpx.Client):

@@ -171,7 +171,12 @@ async def test_the_next_attempt_waits_as_long_as_the_answer_asks(site):
     ],
 )
 def test_retry_after_is_a_number_or_a_date(value, seconds):
-    assert retry_after(value, datetime(2025, 1, 1, tzinfo=UTC)) == seconds
+    assert retry_after({"Retry-After": value}, datetime(2025, 1, 1, tzinfo=UTC)) == seconds
+
+
+def test_a_date_to_retry_after_is_by_the_clock_of_whoever_answers():
+    headers = {"Date": "Wed, 01 Jan 2025 00:00:30 GMT", "Retry-After": "Wed, 01 Jan 2025 00:01:00 GMT"}
+    assert retry_after(headers, datetime(2025, 1, 1, 1, tzinfo=UTC)) == 30
 
 
 async def test_an_expected_status_is_a_success_whatever_it_is(site):

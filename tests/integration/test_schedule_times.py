@@ -185,6 +185,26 @@ async def test_steering_and_firing_at_once_lose_and_double_nothing(schedules: Sc
     await schedules.steering.delete(TENANT, schedule["id"], allow_missing=True)
 
 
+async def test_pausing_and_firing_at_once_fire_what_came_before_the_pause_once(
+    schedules: Schedules, clock: SetClock
+):
+    schedule = await create(schedules, overlap_policy="ALLOW_ALL")
+    steering, firing = schedules.steering, schedules.firing
+    for _ in range(10):
+        clock.advance(MINUTE)
+        await asyncio.gather(
+            firing.fire_due(),
+            steering.pause(TENANT, schedule["id"], "stop"),
+            firing.fire_due(),
+            steering.resume(TENANT, schedule["id"], "go"),
+            firing.fire_due(),
+        )
+        await steering.resume(TENANT, schedule["id"], "go")
+    times = [fire["fire_time"] for fire in await fires_of(schedules, schedule)]
+    assert times == [START + n * MINUTE for n in range(1, 11)]
+    assert await outcomes_of(schedules, schedule) == ["FIRED"] * 10
+
+
 async def test_a_trigger_fires_in_any_status_and_counts_apart(
     app: App, schedules: Schedules, clock: SetClock
 ):

@@ -12,10 +12,10 @@ from google.rpc.status_pb2 import Status
 
 from taskflow_client import ApiError, InvalidArgument, NewTask, NotFound, RetryPolicy, Unavailable, UniqueKey
 from taskflow_client.backoff import LONGEST_SECONDS, Backoff
-from taskflow_client.channel import RETRIED, SERVICE
+from taskflow_client.channel import RETRIED
 from taskflow_client.client import BATCH_BYTES, BATCH_TASKS, _batches
 from taskflow_client.errors import from_rpc_error, from_status, may_pass
-from taskflow_proto.v1 import task_service_pb2
+from taskflow_proto.v1 import schedule_service_pb2, task_service_pb2
 from taskflow_proto.v1.task_pb2 import Task
 
 
@@ -164,6 +164,12 @@ def test_pauses_grow_up_to_a_bound_and_end_with_patience() -> None:
 
 
 def test_only_calls_that_are_safe_to_repeat_are_retried() -> None:
-    methods = task_service_pb2.DESCRIPTOR.services_by_name[SERVICE.rpartition(".")[2]].methods_by_name
-    assert set(RETRIED) <= set(methods)
-    assert "RetryTask" not in RETRIED
+    contract = {
+        service.full_name: set(service.methods_by_name)
+        for file in (task_service_pb2, schedule_service_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+    }
+    for service, methods in RETRIED.items():
+        assert set(methods) <= contract[service]
+    retried = {method for methods in RETRIED.values() for method in methods}
+    assert not retried & {"RetryTask", "UpdateSchedule", "DeleteSchedule", "BackfillSchedule"}

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from taskflow_core.workflows.evaluation import Expressions
+from support.executions import NOW, Simulation, definition, task
+from support.expressions import value_of
+from taskflow_core.executions.paths import ROOT
+from taskflow_core.executions.plan import Plan
+from taskflow_core.executions.values import fields_of, items_of, time_of, truth_of
+from taskflow_core.ids import new_id
 from taskflow_core.workflows.expression_syntax import ExpressionError
 from taskflow_core.workflows.expressions import compile_expression
-from taskflow_core.workflows.sandbox import Sandbox
 
-SCOPE = {
+SCOPE: dict[str, Any] = {
     "input": {"n": 30, "rate": 2.0, "big": 2**60, "huge": 10**30, "list": [1, 2, 3], "name": "Zoë"},
     "nodes": {
         "extract": {"result": {"rows": [{"id": 1}, {"id": 2}]}, "status": "SUCCEEDED", "error": None},
@@ -53,7 +57,7 @@ def same(found: Any, wanted: Any) -> bool:
     ],
 )
 async def test_an_expression_gives_exact_json(source: str, wanted: Any):
-    found = await Expressions(Sandbox()).value(source, SCOPE)
+    found = await value_of(source, SCOPE)
     assert same(found, wanted), found
 
 
@@ -95,7 +99,7 @@ def test_a_text_that_is_no_expression_is_refused_with_its_place(source: str, wha
 )
 async def test_a_value_that_cannot_be_had_is_refused_with_the_reason(source: str, what: str):
     with pytest.raises(ExpressionError) as refused:
-        await Expressions(Sandbox()).value(source, SCOPE)
+        await value_of(source, SCOPE)
     assert what in refused.value.message
 
 
@@ -107,29 +111,32 @@ def test_an_expression_says_which_nodes_and_variables_it_reads():
     assert found.variables == {"nodes", "input"}
 
 
-async def test_computed_fields_lie_over_those_that_are_taken_as_they_are():
+def a_plan() -> Plan:
+    simulation = Simulation(definition([task("a")]), input=SCOPE["input"])
+    return Plan(simulation.state, new_id)
+
+
+def test_computed_fields_lie_over_those_that_are_taken_as_they_are():
     fields = {"text": "{{ input.n }} stays", "n": 1}
-    found = await Expressions(Sandbox()).evaluate_template(
-        fields, {"n": "input.n + 1", "m": "input.rate"}, SCOPE
-    )
+    found = fields_of(a_plan(), ROOT, fields, {"n": "input.n + 1", "m": "input.rate"})
     assert same(found, {"text": "{{ input.n }} stays", "n": 31, "m": 2.0})
     with pytest.raises(ExpressionError, match="n: no such member 'zz'"):
-        await Expressions(Sandbox()).evaluate_template({}, {"n": "input.zz"}, SCOPE)
+        fields_of(a_plan(), ROOT, {}, {"n": "input.zz"})
 
 
-async def test_conditions_lists_and_times_must_be_what_they_are_needed_for():
-    expressions = Expressions(Sandbox())
-    assert await expressions.truth("input.n > 29", SCOPE)
+def test_conditions_lists_and_times_must_be_what_they_are_needed_for():
+    plan = a_plan()
+    assert truth_of(plan, ROOT, "input.n > 29")
     with pytest.raises(ExpressionError, match="gives a number, not true or false"):
-        await expressions.truth("input.n", SCOPE)
-    assert await expressions.items("input.list", SCOPE) == [1, 2, 3]
+        truth_of(plan, ROOT, "input.n")
+    assert items_of(plan, ROOT, "input.list") == [1, 2, 3]
     with pytest.raises(ExpressionError, match="gives an object, not a list"):
-        await expressions.items("input", SCOPE)
-    assert await expressions.time("duration('1h')", SCOPE) == timedelta(hours=1)
-    until = await expressions.time("timestamp('2026-01-31T09:00:00+01:00')", SCOPE)
+        items_of(plan, ROOT, "input")
+    assert time_of(plan, ROOT, "duration('1h')") == NOW + timedelta(hours=1)
+    until = time_of(plan, ROOT, "timestamp('2026-01-31T09:00:00+01:00')")
     assert until == datetime(2026, 1, 31, 8, tzinfo=UTC)
     with pytest.raises(ExpressionError, match="gives a text, not a timestamp"):
-        await expressions.time("'1h'", SCOPE)
+        time_of(plan, ROOT, "'1h'")
 
 
 @dataclass(frozen=True)
@@ -188,3 +195,4 @@ def test_what_an_expression_reads_and_repeats_is_found_whatever_its_shape(text: 
     assume(len(text.source) <= 2000)
     found = compile_expression(text.source)
     assert (found.variables, found.syntax.needs_bounds) == (text.reads, text.repeats)
+    assert (found.syntax.loops > 0) == text.repeats

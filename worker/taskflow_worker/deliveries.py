@@ -37,6 +37,7 @@ class Deliverer:
         self._claims = app.webhooks.claims
         self._envelopes = app.webhooks.envelopes
         self._settlement = app.webhooks.settlement
+        self._expressions = app.expressions
         self._slots = app.settings.webhook_slots
         self._grace = app.settings.worker_drain_grace
         self._endpoints = Endpoints(app.webhooks.box, app.settings)
@@ -100,7 +101,7 @@ class Deliverer:
         for delivery in claimed:
             try:
                 event = self._envelopes.event(delivery)
-                is_wanted = delivery["test"] or holds(delivery["condition"], event)
+                is_wanted = delivery["test"] or await holds(self._expressions, delivery["condition"], event)
             except Exception:
                 # One that cannot be told must not end the worker: its lease runs out until no attempt is left.
                 log.exception("a delivery has no event", delivery_id=str(delivery["id"]))

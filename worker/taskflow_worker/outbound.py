@@ -10,7 +10,7 @@ import functools
 import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -114,15 +114,26 @@ async def _look_up(host: str) -> Sequence[Address]:
     return list(dict.fromkeys(ipaddress.ip_address(str(info[4][0]).partition("%")[0]) for info in found))
 
 
-def retry_after(value: str, now: datetime) -> float | None:
-    """The seconds to wait, from a Retry-After header: a number or a date. None if it says neither; a day at most."""
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The seconds to wait, from a Retry-After header: a number or a date. None if it says neither; a day at most.
+
+    A date is compared with that of the answer, by the same clock; with `now` if the answer has none.
+    """
+    value = headers.get("Retry-After")
     if not value:
         return None
     if value.strip().isdecimal():
         return min(float(value), MAX_RETRY_AFTER)
+    until = _date(value)
+    if until is None:
+        return None
+    seconds = (until - (_date(headers.get("Date", "")) or now)).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
     except ValueError:
         return None
-    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+    return date.replace(tzinfo=date.tzinfo or UTC)

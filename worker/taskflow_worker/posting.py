@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 import aiohttp
@@ -89,17 +89,19 @@ class Endpoint:
         """Send one delivery. Never raises but for its own cancellation."""
         # The old secret signs no longer than until the moment that was looked at when the delivery was claimed.
         secrets = [self._secret, self._previous] if delivery["previous_secret"] else [self._secret]
+        # Receivers refuse what is old by their clocks: the time is the database's, not this machine's.
+        now: datetime = delivery["claimed_at"]
         own = {
             "content-type": "application/json",
             "user-agent": f"taskflow/{__version__}",
             "accept": "*/*",
             "accept-encoding": "identity",
-            **signed_headers(secrets, str(delivery["id"]), int(time.time()), body),
+            **signed_headers(secrets, str(delivery["id"]), int(now.timestamp()), body),
         }
         answer, started = _Answer(), time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                await self._exchange(body, own, answer)
+                await self._exchange(body, own, now, answer)
         except TimeoutError:
             error = f"no whole answer within {self._timeout:g} s"
             outcome = DeliveryOutcome.TIMED_OUT
@@ -124,16 +126,14 @@ class Endpoint:
             retry_after=answer.retry_after,
         )
 
-    async def _exchange(self, body: bytes, own: dict[str, str], answer: _Answer) -> None:
+    async def _exchange(self, body: bytes, own: dict[str, str], now: datetime, answer: _Answer) -> None:
         headers = self._own_headers | own
         async with self._session.post(
             self._url, data=body, headers=headers, allow_redirects=False
         ) as response:
             answer.status = response.status
             answer.headers, answer.truncated = _kept_headers(response.headers)
-            answer.retry_after = (
-                retry_after(response.headers.get("retry-after", ""), datetime.now(UTC)) or 0.0
-            )
+            answer.retry_after = retry_after(response.headers, now) or 0.0
             if isinstance(response, _Response) and response.peer:
                 host, port = response.peer[:2]
                 answer.remote_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

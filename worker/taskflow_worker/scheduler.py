@@ -4,7 +4,7 @@ Any number may run; the database sees to it that nothing is done twice. APSchedu
 """
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -43,12 +43,24 @@ async def run_scheduler(app: App, stop: asyncio.Event) -> None:
     timer = ScheduleTimer(app.schedules.firing, app.queue)
     try:
         async with asyncio.TaskGroup() as group:
-            running = [group.create_task(timer.tick_on()), group.create_task(timer.listen())]
+            running = [
+                group.create_task(work) for work in (timer.tick_on(), timer.listen(), _keep_pace(scheduler))
+            ]
             await stop.wait()
             for task in running:
                 task.cancel()
     finally:
         scheduler.shutdown(wait=False)
+
+
+async def _keep_pace(scheduler: AsyncIOScheduler) -> None:
+    """Let no job wait for a clock that was set back: APScheduler goes by the clock of this machine."""
+    while True:
+        await asyncio.sleep(1)
+        now = datetime.now(UTC)
+        for job in scheduler.get_jobs():
+            if job.next_run_time > now + job.trigger.interval:
+                job.modify(next_run_time=now)
 
 
 async def _sweep(app: App) -> None:

@@ -6,24 +6,39 @@ from collections.abc import Sequence
 import grpc
 
 MESSAGE_BYTES = 16 * 1024 * 1024
-SERVICE = "taskflow.v1.TaskService"
 # Repeating these changes nothing: they read, or carry a request id, or say what is to be, not what to do.
-RETRIED = (
-    "CreateTask",
-    "BatchCreateTasks",
-    "GetTask",
-    "ListTasks",
-    "CancelTask",
-    "WaitTask",
-    "GetTaskResult",
-    "ListTaskEvents",
-    "ListTaskAttempts",
-    "ListTaskTypes",
-)
+RETRIED = {
+    "taskflow.v1.TaskService": (
+        "CreateTask",
+        "BatchCreateTasks",
+        "GetTask",
+        "ListTasks",
+        "CancelTask",
+        "WaitTask",
+        "GetTaskResult",
+        "ListTaskEvents",
+        "ListTaskAttempts",
+        "ListTaskTypes",
+    ),
+    "taskflow.v1.ScheduleService": (
+        "CreateSchedule",
+        "GetSchedule",
+        "ListSchedules",
+        "PauseSchedule",
+        "ResumeSchedule",
+        "TriggerSchedule",
+        "PreviewSchedule",
+        "ListScheduleFires",
+    ),
+}
 SERVICE_CONFIG = {
     "methodConfig": [
         {
-            "name": [{"service": SERVICE, "method": method} for method in RETRIED],
+            "name": [
+                {"service": service, "method": method}
+                for service, methods in RETRIED.items()
+                for method in methods
+            ],
             "retryPolicy": {
                 "maxAttempts": 5,
                 "initialBackoff": "0.1s",

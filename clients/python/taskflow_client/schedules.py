@@ -1,5 +1,6 @@
 """Schedules: made, steered and explained from Python."""
 
+import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import datetime
 
@@ -20,9 +21,11 @@ class Schedules:
         self._stub = ScheduleServiceStub(channel)
         self._call = call
 
-    async def create(self, schedule: Schedule, *, request_id: str = "") -> Schedule:
-        """Create a schedule, ACTIVE at once; `request_id` makes the call safe to repeat."""
-        request = calls.CreateScheduleRequest(schedule=schedule, request_id=request_id)
+    async def create(self, schedule: Schedule, *, request_id: str | None = None) -> Schedule:
+        """Create a schedule, ACTIVE at once. Calling it again with the same `request_id` answers with the same one."""
+        request = calls.CreateScheduleRequest(
+            schedule=schedule, request_id=uuid.uuid4().hex if request_id is None else request_id
+        )
         created: Schedule = await self._call(self._stub.CreateSchedule, request)
         return created
 
@@ -71,11 +74,13 @@ class Schedules:
         schedule_id: str,
         *,
         overlap_policy: Schedule.OverlapPolicy = Schedule.OVERLAP_POLICY_UNSPECIFIED,
-        request_id: str = "",
+        request_id: str | None = None,
     ) -> ScheduleFire:
-        """Fire a schedule now, in any status; `request_id` makes the call safe to repeat."""
+        """Fire a schedule now, in any status. Calling it again with the same `request_id` answers with the same fire."""
         request = calls.TriggerScheduleRequest(
-            schedule_id=schedule_id, overlap_policy=overlap_policy, request_id=request_id
+            schedule_id=schedule_id,
+            overlap_policy=overlap_policy,
+            request_id=uuid.uuid4().hex if request_id is None else request_id,
         )
         fire: ScheduleFire = await self._call(self._stub.TriggerSchedule, request)
         return fire

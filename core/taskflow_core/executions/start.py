@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from taskflow_core.batching import Batcher
+from taskflow_core.clock import database_time
 from taskflow_core.db import CONNECTION_ERRORS, Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, InvalidArgument, NotFound, TaskFlowError, Unavailable
 from taskflow_core.executions.advance import Advanced, Advancement
@@ -81,7 +82,7 @@ class ExecutionStart:
         """The execution as it would be started. Raises NotFound, InvalidArgument."""
         async with self._database.pool.acquire() as connection:
             workflow = await self._find(connection, new)
-            return _row(new_id(), new, workflow, datetime.now(UTC))
+            return _row(new_id(), new, workflow, await database_time(connection))
 
     async def drain(self) -> None:
         """Wait until everything handed over is stored."""

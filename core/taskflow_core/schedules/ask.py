@@ -6,14 +6,13 @@ from uuid import UUID
 
 import asyncpg
 
-from taskflow_core.db import Connection, Database, until_answered
+from taskflow_core.db import Connection, Database
 from taskflow_core.errors import AlreadyExists, InvalidArgument
-from taskflow_core.ids import new_id
 from taskflow_core.schedules.create import digest_of
 from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.fires import IN_RANGE, Fire, stored_fire
 from taskflow_core.schedules.ledger import Ledger
-from taskflow_core.schedules.locked import PATIENCE, with_ledger
+from taskflow_core.schedules.locked import with_ledger
 from taskflow_core.schedules.timing import EARLIEST
 from taskflow_core.states import FireOutcome, FireTrigger, OverlapPolicy
 from taskflow_core.tasks.rows import Row
@@ -50,33 +49,29 @@ class ScheduleRequests:
 
         Raises NotFound, AlreadyExists (REQUEST_ID_REUSED).
         """
-        # Also without one: when the answer of a commit is lost, the next try must not fire again.
-        key = request_id or f"{new_id()}"
         digest = digest_of({"schedule": str(schedule_id), "overlap_policy": overlap_policy})
 
         async def fire(connection: Connection, ledger: Ledger) -> Row:
-            earlier: Row | None = await connection.fetchrow(BY_REQUEST, tenant_id, key)
-            if earlier is not None:
-                return earlier
+            if request_id is not None:
+                earlier: Row | None = await connection.fetchrow(BY_REQUEST, tenant_id, request_id)
+                if earlier is not None:
+                    return earlier
             time = ledger.now
             while time in ledger.written or await connection.fetchval(IS_TAKEN, schedule_id, time):
                 time += timedelta.resolution
             new = ledger.asked(time, FireTrigger.MANUAL, overlap_policy)
-            new.request_id, new.request_digest = key, digest
+            new.request_id, new.request_digest = request_id, digest
             return new.row()
 
-        async def once() -> Row:
-            try:
-                row, done = await with_ledger(self._database, self._firing, tenant_id, schedule_id, fire)
-            except asyncpg.UniqueViolationError:
-                # Another schedule was triggered with the same request id, at the same time.
-                raise _reused(key) from None
-            await self._firing.say(done)
-            return row
-
-        row = await until_answered(once, "trigger a schedule", give_up_after=PATIENCE)
+        try:
+            row = await with_ledger(
+                self._database, self._firing, tenant_id, schedule_id, fire, "trigger a schedule"
+            )
+        except asyncpg.UniqueViolationError:
+            # Another schedule was triggered with the same request id, at the same time.
+            raise _reused(request_id) from None
         if row["request_digest"] != digest:
-            raise _reused(key)
+            raise _reused(request_id)
         return row
 
     async def backfill(
@@ -103,14 +98,15 @@ class ScheduleRequests:
                 )
             return await self._backfill(connection, ledger, start, end, overlap_policy)
 
-        async def once() -> Backfilled:
-            backfilled, done = await with_ledger(
-                self._database, self._firing, tenant_id, schedule_id, fire, keep=not validate_only
-            )
-            await self._firing.say(done)
-            return backfilled
-
-        return await until_answered(once, "backfill a schedule", give_up_after=PATIENCE)
+        return await with_ledger(
+            self._database,
+            self._firing,
+            tenant_id,
+            schedule_id,
+            fire,
+            "backfill a schedule",
+            keep=not validate_only,
+        )
 
     async def _backfill(
         self, connection: Connection, ledger: Ledger, start: datetime, end: datetime, overlap_policy: str
@@ -145,9 +141,9 @@ class ScheduleRequests:
         return {**{row["fire_time"]: stored_fire(row) for row in rows}, **ledger.written}
 
 
-def _reused(request_id: str) -> AlreadyExists:
+def _reused(request_id: str | None) -> AlreadyExists:
     return AlreadyExists(
         f"request id {request_id!r} was used before, with another request",
         reason="REQUEST_ID_REUSED",
-        request_id=request_id,
+        request_id=str(request_id),
     )

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from taskflow_core.announce import Announcer
+from taskflow_core.clock import Clock, database_time
 from taskflow_core.db import Database
 from taskflow_core.executions.assembly import Executions
 from taskflow_core.paging import PageTokens
 from taskflow_core.queue import Queue
 from taskflow_core.schedules.ask import ScheduleRequests
-from taskflow_core.schedules.clock import Clock, database_time
 from taskflow_core.schedules.create import ScheduleCreation
 from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.preview import SchedulePreview

@@ -4,20 +4,14 @@ fire      {"time": its due time, "run_number": 7, "trigger": "TIME"}
 schedule  {"id": ..., "name": ..., "time_zone": "Europe/Berlin"}
 """
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import cel
-
 from taskflow_core.errors import InvalidArgument
-
-# These repeat an expression for each element, and with each level of nesting for each again: a scheduler that
-# everybody needs does not compute without bounds.
-REPEATS = re.compile(r"\.\s*(map|filter|all|exists|exists_one|existsOne|transformList|transformMap)\s*\(")
+from taskflow_core.workflows.expression_syntax import ExpressionError
+from taskflow_core.workflows.expressions import compile_expression, evaluate, json_value, used
 
 SAMPLE = {
     "fire": {"time": datetime(2026, 1, 31, 9, tzinfo=UTC), "run_number": 1, "trigger": "TIME"},
@@ -39,38 +33,27 @@ GETTERS = {
 }
 
 
-class ExpressionFailed(Exception):
-    """An expression has no value; the message says why."""
-
-
 def check_expressions(expressions: Mapping[str, str], field: str) -> None:
     """Raise InvalidArgument at `field["name"]` for the first that CEL cannot read, or that names what is not there."""
     for name, source in expressions.items():
-        repeated = REPEATS.search(source)
-        if repeated:
-            raise InvalidArgument.at(
-                f'{field}["{name}"]', f"{repeated[1]} is not allowed here", found=repeated[1]
-            )
         try:
             compute(source, SAMPLE)
-        except ExpressionFailed as error:
+        except ExpressionError as error:
             raise InvalidArgument.at(f'{field}["{name}"]', str(error)) from None
 
 
 def compute(source: str, scope: Mapping[str, Any]) -> Any:
-    """The value of an expression, as JSON has it. Raises ExpressionFailed."""
-    try:
-        value = _compiled(source).execute(cel.Context(variables=dict(scope), functions=FUNCTIONS))
-    except KeyError as error:
-        raise ExpressionFailed(f"there is no {error} in what it reads") from None
-    except Exception as error:  # noqa: BLE001 - CEL's errors are of many classes
-        raise ExpressionFailed(str(error)) from None
-    return _json(value)
+    """The value of an expression, as JSON has it. Raises ExpressionError.
 
-
-@lru_cache(maxsize=10_000)
-def _compiled(source: str) -> cel.Program:
-    return cel.compile(source)
+    Fires compute while their schedule is locked: what needs bounds, or another process to keep them, is refused.
+    """
+    expression = compile_expression(source)
+    if expression.syntax.needs_bounds:
+        raise ExpressionError(
+            "is not allowed to repeat (map, filter, all, exists) or to call CEL's extensions here"
+        )
+    parts, _ = used(expression, scope)
+    return json_value(evaluate(expression, parts, FUNCTIONS))
 
 
 def _in_zone(getter: Any) -> Any:
@@ -82,18 +65,3 @@ def _in_zone(getter: Any) -> Any:
 
 
 FUNCTIONS = {name: _in_zone(getter) for name, getter in GETTERS.items()}
-
-
-def _json(value: Any) -> Any:
-    match value:
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case timedelta():
-            return f"{value.total_seconds():.9f}".rstrip("0").rstrip(".") + "s"
-        case dict():
-            return {str(name): _json(member) for name, member in value.items()}
-        case list():
-            return [_json(element) for element in value]
-        case bytes():
-            raise ExpressionFailed("bytes are not JSON; use string(...)")
-    return value

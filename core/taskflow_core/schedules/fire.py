@@ -13,12 +13,12 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
+from taskflow_core.clock import Clock
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import TaskFlowError
 from taskflow_core.executions.advance import Advanced
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.schedules.catch_up import catch_up
-from taskflow_core.schedules.clock import Clock
 from taskflow_core.schedules.fires import TAKEN, WORK_OF, Fire, read_open, write_fires
 from taskflow_core.schedules.ledger import COUNTERS, Ledger
 from taskflow_core.schedules.timing import jittered

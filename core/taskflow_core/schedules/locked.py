@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
 
-from taskflow_core.db import Connection, Database
+from taskflow_core.db import Connection, Database, exactly_once
 from taskflow_core.errors import NotFound
 from taskflow_core.schedules.fire import Fired, Firing
 from taskflow_core.schedules.ledger import Ledger
@@ -27,14 +27,16 @@ async def with_ledger(
     tenant_id: str,
     schedule_id: UUID,
     work: Callable[[Connection, Ledger], Awaitable[Result]],
+    what: str,
     *,
     keep: bool = True,
-) -> tuple[Result, Fired]:
-    """Lock a schedule, let it fire what came until now, and do some work on its ledger; then write that.
+) -> Result:
+    """Lock a schedule, let it fire what came until now, and do some work on its ledger; then write that, once.
 
-    Call `Firing.say` with the second answer. With `keep=False` nothing is written. Raises NotFound.
+    `what` is for the log. With `keep=False` nothing is written. Raises NotFound.
     """
-    async with database.pool.acquire() as connection, connection.transaction():
+
+    async def locked(connection: Connection) -> tuple[Result, Fired]:
         row: Row | None = await connection.fetchrow(LOCK, schedule_id, tenant_id)
         if row is None:
             raise NotFound("schedule", str(schedule_id))
@@ -43,3 +45,7 @@ async def with_ledger(
         result = await work(connection, ledger)
         # Until here nothing was written but by `work`.
         return result, await firing.write(connection, [ledger]) if keep else Fired()
+
+    result, done = await exactly_once(database, locked, what, give_up_after=PATIENCE)
+    await firing.say(done)
+    return result

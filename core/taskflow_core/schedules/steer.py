@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from taskflow_core.db import Connection, Database, until_answered
+from taskflow_core.db import Connection, Database, exactly_once
 from taskflow_core.errors import EtagMismatch, NotFound, WrongStatus
 from taskflow_core.schedules.definition import (
     COLUMNS,
@@ -124,23 +124,18 @@ class ScheduleSteering:
         self, tenant_id: str, schedule_id: UUID, *, etag: str = "", allow_missing: bool = False
     ) -> None:
         """Delete a schedule and its fires; the work that it started runs on. Raises NotFound, EtagMismatch."""
-        tried = False
 
-        async def once() -> None:
-            nonlocal tried
-            async with self._database.pool.acquire() as connection, connection.transaction():
-                present: Row | None = await connection.fetchrow(LOCK, schedule_id, tenant_id)
-                if present is None:
-                    # By an earlier try whose answer was lost, perhaps.
-                    if allow_missing or tried:
-                        return
-                    raise NotFound("schedule", str(schedule_id))
-                _check_etag(present, etag)
-                tried = True
-                await connection.execute(DELETE_FIRES, schedule_id)
-                await connection.execute(DELETE, schedule_id)
+        async def deletion(connection: Connection) -> None:
+            present: Row | None = await connection.fetchrow(LOCK, schedule_id, tenant_id)
+            if present is None:
+                if allow_missing:
+                    return
+                raise NotFound("schedule", str(schedule_id))
+            _check_etag(present, etag)
+            await connection.execute(DELETE_FIRES, schedule_id)
+            await connection.execute(DELETE, schedule_id)
 
-        await until_answered(once, "delete a schedule", give_up_after=PATIENCE)
+        await exactly_once(self._database, deletion, "delete a schedule", give_up_after=PATIENCE)
 
     async def _change(
         self,
@@ -150,8 +145,9 @@ class ScheduleSteering:
         *,
         keep: bool = True,
     ) -> Row:
-        row, done = await with_ledger(self._database, self._firing, tenant_id, schedule_id, change, keep=keep)
-        await self._firing.say(done)
+        row = await with_ledger(
+            self._database, self._firing, tenant_id, schedule_id, change, "change a schedule", keep=keep
+        )
         self._ring.ring()
         return row
 

@@ -88,21 +88,26 @@ def parse_timing(description: dict[str, Any], prefix: str = "") -> Timing:
     gives no time at all.
     """
     try:
-        zone = described.zone(description)
-        start, end = described.bounds(description)
-        timing = Timing(
-            schedule_type=described.schedule_type(description),
-            zone=zone,
-            series=described.series(description, zone),
-            exclusions=described.exclusions(description),
-            jitter=description.get("jitter") or 0,
-            start=max(start or FIRST, FIRST),
-            end=min(end or LAST, LAST),
-        )
+        timing = stored_timing(description)
         _check_that_it_fires(timing)
     except InvalidArgument as error:
         raise (error.under(prefix) if prefix else error) from None
     return timing
+
+
+def stored_timing(description: dict[str, Any]) -> Timing:
+    """The times that a description means which was checked when it was stored."""
+    zone = described.zone(description)
+    start, end = described.bounds(description)
+    return Timing(
+        schedule_type=described.schedule_type(description),
+        zone=zone,
+        series=described.series(description, zone),
+        exclusions=described.exclusions(description),
+        jitter=description.get("jitter") or 0,
+        start=max(start or FIRST, FIRST),
+        end=min(end or LAST, LAST),
+    )
 
 
 def _check_that_it_fires(timing: Timing) -> None:

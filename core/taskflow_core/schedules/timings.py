@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from uuid import UUID
 
-from taskflow_core.schedules.timing import Timing, parse_timing
+from taskflow_core.schedules.timing import Timing, stored_timing
 from taskflow_core.tasks.rows import Row
 
 # Schedules whose times are kept in memory.
@@ -20,7 +20,7 @@ class Timings:
         """The times of a stored schedule."""
         revision, timing = self._known.get(schedule["id"], (None, None))
         if timing is None or revision != schedule["revision"]:
-            timing = parse_timing(schedule["timing"])
+            timing = stored_timing(schedule["timing"])
         self._known[schedule["id"]] = (schedule["revision"], timing)
         self._known.move_to_end(schedule["id"])
         if len(self._known) > KEPT:

@@ -6,11 +6,12 @@ from datetime import timedelta
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.executions.start import NewExecution
 from taskflow_core.payloads import canonical_json, check_payload
-from taskflow_core.schedules.expressions import ExpressionFailed, compute
+from taskflow_core.schedules.expressions import compute
 from taskflow_core.schedules.fires import Fire
 from taskflow_core.schedules.ledger import Refused
 from taskflow_core.tasks.create import NewTask
 from taskflow_core.tasks.rows import Row
+from taskflow_core.workflows.expression_syntax import ExpressionError
 
 
 def task_of(schedule: Row, fire: Fire, max_payload_bytes: int) -> NewTask:
@@ -70,7 +71,7 @@ def _payload(schedule: Row, fire: Fire, limit: int) -> str:
     for name, source in expressions.items():
         try:
             payload[name] = compute(source, scope)
-        except ExpressionFailed as error:
+        except ExpressionError as error:
             raise Refused(f'payload_expressions["{name}"]: {error}') from None
     try:
         text = canonical_json(payload)

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -59,7 +59,8 @@ class ResumeTokens:
     """Tokens that hold a place in the logs of a tenant. After `kept` seconds what followed may be deleted."""
 
     tokens: PageTokens
-    kept: float
+    kept: float  # seconds
+    now: Callable[[], datetime]
 
     def encode(self, tenant_id: str, place: Place, at: datetime) -> str:
         return self.tokens.encode(
@@ -80,7 +81,7 @@ class ResumeTokens:
             and isinstance(at, datetime)
         ):
             raise _not_ours()
-        if datetime.now(UTC) - at > timedelta(seconds=self.kept):
+        if self.now() - at > timedelta(seconds=self.kept):
             return None
         return Place(xid, task_id, sequence, low)
 
@@ -105,13 +106,14 @@ class TenantWatch:
         times: WatchTimes,
         *,
         kept: float,
+        now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`kept`: seconds for which events are sure to be kept."""
         self._log = log
         self._tail = tail
         self._reader = reader
-        self._tokens = ResumeTokens(tokens, kept)
+        self._tokens = ResumeTokens(tokens, kept, now)
         self._times = times
         self._clock = clock
 
@@ -203,7 +205,7 @@ class TenantWatch:
         return "MAX_DURATION" if overdue else None
 
     def _token(self, tenant_id: str, place: Place) -> str:
-        return self._tokens.encode(tenant_id, place, datetime.now(UTC))
+        return self._tokens.encode(tenant_id, place, self._tokens.now())
 
 
 @dataclass

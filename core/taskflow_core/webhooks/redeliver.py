@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from taskflow_core.clock import database_time
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import EventsExpired, InvalidArgument, WrongStatus
 from taskflow_core.queue import Queue
@@ -83,7 +84,7 @@ class Redelivery:
 
         Raises NotFound, WrongStatus, InvalidArgument, EventsExpired.
         """
-        now = datetime.now(UTC)
+        now = await database_time(self._database.pool)
         end = end or now
         if end <= start:
             raise InvalidArgument.at("end_time", "must be after start_time")

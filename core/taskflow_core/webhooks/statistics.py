@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from taskflow_core.clock import database_time
 from taskflow_core.db import Database, until_answered
 from taskflow_core.stats.period import Period, period
 from taskflow_core.tasks.rows import Row
@@ -96,9 +97,10 @@ class WebhookStatistics:
         Each group has planned, succeeded, failed, cancelled, pending, attempts, failed_attempts, and of latency
         and lateness the average, the maximum and the percentiles 50, 95 and 99, None where nothing was measured.
         """
-        cut = period(start, end, None, now=datetime.now(UTC), default=DEFAULT_LENGTH)
 
         async def once() -> WebhookFigures:
+            now = await database_time(self._database.pool)
+            cut = period(start, end, None, now=now, default=DEFAULT_LENGTH)
             [current] = await self._database.pool.fetch(CURRENT, tenant_id, webhook_id)
             total, *groups = await self._database.pool.fetch(
                 FIGURES, tenant_id, cut.start, cut.end, webhook_id, GROUPS + 1

@@ -80,6 +80,7 @@ class Syntax:
     references: tuple[Reference, ...]
     is_path: bool  # one reference, and nothing else
     needs_bounds: bool  # repeats something, or calls what may give far more than it got
+    loops: int  # macros that repeat something
     stages: tuple[str, ...]  # of `path.filter(...).map(...)` and the like: the texts behind the path
 
 
@@ -93,8 +94,9 @@ class _Token:
 def analyse(source: str) -> Syntax:
     """Read an expression that CEL's parser accepts. Raises ExpressionError for functions that there are not."""
     tokens = list(_tokens(source))
-    references, is_path, needs_bounds = _Reader(tokens).read()
-    return Syntax(references, is_path, needs_bounds, _stages(source, tokens))
+    reader = _Reader(tokens)
+    references, is_path = reader.read()
+    return Syntax(references, is_path, reader.needs_bounds, reader.loops, _stages(source, tokens))
 
 
 def _tokens(source: str) -> Iterator[_Token]:
@@ -139,17 +141,18 @@ class _Reader:
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
         self._references: list[Reference] = []
-        self._needs_bounds = False
+        self.needs_bounds = False
+        self.loops = 0
         # For each open bracket the variable that a macro binds inside it, if any.
         self._bound: list[str] = []
 
-    def read(self) -> tuple[tuple[Reference, ...], bool, bool]:
+    def read(self) -> tuple[tuple[Reference, ...], bool]:
         index = 0
         is_path = False
         while index < len(self._tokens):
             start, index = index, self._next(index)
             is_path = start == 0 and index == len(self._tokens) and len(self._references) == 1
-        return tuple(self._references), is_path, self._needs_bounds
+        return tuple(self._references), is_path
 
     def _next(self, index: int) -> int:
         """Read what begins at a token; the index of what follows."""
@@ -174,11 +177,12 @@ class _Reader:
     def _call(self, index: int, function: str) -> int:
         """A call: the names of the function stand before its bracket, which comes next."""
         if function in MACROS:
-            self._needs_bounds = True
+            self.needs_bounds = True
+            self.loops += 1
             self._bound.append(self._text(index + 2))
             return index + 2
         if function in EXTRA_FUNCTIONS:
-            self._needs_bounds = True
+            self.needs_bounds = True
         elif function not in NATIVE_FUNCTIONS:
             raise ExpressionError(f"unknown function {function!r}", self._tokens[index].position)
         return index + 1

@@ -32,6 +32,10 @@ LENGTH_BYTES = 4
 TIME, DURATION = "\0time", "\0duration"
 
 
+class NotEvaluated(ExpressionError):
+    """The process was ended from outside: it says nothing about the expression."""
+
+
 class Sandbox:
     """One child, started when it is needed, for one evaluation at a time."""
 
@@ -54,7 +58,7 @@ class Sandbox:
         async with self._turn:
             answer = await self._answer(request) or await self._answer(request)
         if answer is None:
-            raise ExpressionError("cannot be evaluated: its process was ended twice")
+            raise NotEvaluated("cannot be evaluated: its process was ended twice")
         if "error" in answer:
             raise ExpressionError(answer["error"], answer["position"])
         return answer["value"]

@@ -1,6 +1,6 @@
 """Executions to start, to steer and to rerun."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +21,10 @@ def new_execution(
     request: workflow_service_pb2.StartExecutionRequest,
     principal: Principal,
     settings: Settings,
+    now: datetime,
     request_id: str = "",
 ) -> NewExecution:
-    """The execution that a request asks for; `request_id` is that of the call's headers, if any.
+    """The execution that a request of this moment asks for; `request_id` is that of the call's headers, if any.
 
     Raises InvalidArgument (INVALID_FIELDS, NUMBER_NOT_EXACT, LIMIT_EXCEEDED) with paths in the request.
     """
@@ -31,7 +32,7 @@ def new_execution(
     expire_time = (
         time(execution.expire_time, "execution.expire_time") if execution.HasField("expire_time") else None
     )
-    if expire_time is not None and expire_time <= datetime.now(UTC):
+    if expire_time is not None and expire_time <= now:
         raise InvalidArgument.at(
             "execution.expire_time", f"{expire_time.isoformat()} has passed; it must lie ahead"
         )

@@ -1,7 +1,7 @@
 """New tasks: their defaults, and the checks across fields."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from taskflow_core.errors import InvalidArgument
@@ -19,16 +19,17 @@ def new_task(
     request: task_service_pb2.CreateTaskRequest,
     principal: Principal,
     settings: Settings,
+    now: datetime,
     request_id: str = "",
 ) -> NewTask:
-    """The task that a request asks for; `request_id` is that of the call's headers, if any.
+    """The task that a request of this moment asks for; `request_id` is that of the call's headers, if any.
 
     Raises InvalidArgument (INVALID_FIELDS, NUMBER_NOT_EXACT, LIMIT_EXCEEDED) with paths in the request.
     """
     task = request.task
     schedule_time = time(task.schedule_time, "task.schedule_time") if task.HasField("schedule_time") else None
     expire_time = time(task.expire_time, "task.expire_time") if task.HasField("expire_time") else None
-    _check_times(schedule_time, expire_time)
+    _check_times(schedule_time, expire_time, now)
     content = payload(task, settings.max_payload_bytes, within="task.")
     return NewTask(
         tenant_id=principal.tenant_id,
@@ -50,7 +51,7 @@ def new_task(
 
 
 def new_tasks(
-    request: task_service_pb2.BatchCreateTasksRequest, principal: Principal, settings: Settings
+    request: task_service_pb2.BatchCreateTasksRequest, principal: Principal, settings: Settings, now: datetime
 ) -> list[NewTask]:
     """The tasks that a batch asks for. Raises as `new_task`, for the first that is wrong."""
     tasks = []
@@ -59,7 +60,7 @@ def new_tasks(
         if item.validate_only:
             raise InvalidArgument.at(f"{place}.validate_only", "is not allowed in a batch")
         try:
-            tasks.append(new_task(item, principal, settings))
+            tasks.append(new_task(item, principal, settings, now))
         except InvalidArgument as error:
             raise error.under(place) from error
     return tasks
@@ -70,10 +71,10 @@ def event_kinds(kinds: Iterable[task_pb2.TaskEvent.Kind]) -> frozenset[str]:
     return frozenset(map(task_pb2.TaskEvent.Kind.Name, kinds))
 
 
-def _check_times(schedule_time: datetime | None, expire_time: datetime | None) -> None:
+def _check_times(schedule_time: datetime | None, expire_time: datetime | None, now: datetime) -> None:
     if expire_time is None:
         return
-    if expire_time <= datetime.now(UTC):
+    if expire_time <= now:
         raise InvalidArgument.at(
             "task.expire_time", f"{expire_time.isoformat()} has passed; it must lie ahead"
         )

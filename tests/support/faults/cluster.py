@@ -15,6 +15,7 @@ import psutil
 import redis.asyncio as redis
 
 from support.faults import executions
+from support.faults.clocks import WrongClock
 from support.faults.processes import Forked, Process, Spawned
 from support.faults.proxy import Proxy
 from taskflow_core.migrate import upgrade
@@ -145,6 +146,13 @@ class Cluster:
     def start_scheduler(self) -> Process:
         return self._start_all(["scheduler"])[0]
 
+    def start_by_clock(self, kind: Kind, clock: WrongClock) -> Process:
+        """Start a process of its own whose wall clock is wrong. Kill it before the next test."""
+        process = self._spawn_one(kind, clock)
+        self._processes.append(process)
+        process.wait_until_ready()
+        return process
+
     @asynccontextmanager
     async def supervised(self, kind: Kind = "worker", count: int = 2) -> AsyncIterator[None]:
         """Meanwhile, start another process of the kind whenever one ends, as any supervisor does."""
@@ -174,8 +182,12 @@ class Cluster:
         self._servers["postgres"].wait()
         self.start_postgres()
 
-    def start_valkey(self) -> None:
-        self._servers["valkey"] = Spawned(self._valkey.program(), self.folder)
+    def start_valkey(self, clock: WrongClock | None = None) -> None:
+        """Start it; its wall clock may be wrong."""
+        program = self._valkey.program()
+        if clock is not None:
+            program = replace(program, environment={**program.environment, **clock.environment})
+        self._servers["valkey"] = Spawned(program, self.folder)
 
     def stop_valkey(self) -> None:
         self._servers["valkey"].kill()
@@ -207,7 +219,7 @@ class Cluster:
         self._processes += processes
         return processes
 
-    def _spawn_one(self, kind: Kind) -> Process:
+    def _spawn_one(self, kind: Kind, clock: WrongClock | None = None) -> Process:
         self._started += 1
         name = f"{kind}-{self._started}"
         redis_line = self.redis_of_server if kind == "server" else self.redis_of_workers
@@ -218,10 +230,12 @@ class Cluster:
             "TASKFLOW_GRPC_PORT": str(self.grpc_port),
             executions.ENVIRONMENT: str(self.executions),
         }
-        if kind == "server":
-            command = (sys.executable, "-m", "taskflow_cli", "server")
-            return Spawned(Program(name=name, command=command, environment=environment), self.folder)
         arguments = ["--import", str(HANDLERS)] if kind == "worker" else []
+        if kind == "server" or clock is not None:
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+            environment |= {} if clock is None else clock.environment
+            command = (sys.executable, "-m", "taskflow_cli", kind, *arguments)
+            return Spawned(Program(name=name, command=command, environment=environment), self.folder)
         return Forked(kind, self.folder / f"{name}.log", arguments, environment)
 
     def _reap(self) -> None:

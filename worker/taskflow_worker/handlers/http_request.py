@@ -225,7 +225,7 @@ def _unwanted(wanted: HttpRequest, response: httpx.Response, body: bytes) -> Exc
     reason = f"{text}: {beginning}" if beginning else text
     if status not in RETRYABLE and status < 500:
         return Fail(reason)
-    delay = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+    delay = retry_after(response.headers, datetime.now(UTC))
     return RequestFailed(reason) if delay is None else Retry(delay, reason)
 
 

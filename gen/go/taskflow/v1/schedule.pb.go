@@ -541,8 +541,8 @@ type Schedule struct {
 	PayloadKind isSchedule_PayloadKind `protobuf_oneof:"payload_kind"`
 	// Payload fields that each fire computes: a name and a CEL expression, such as
 	// `{"day": "fire.time.getDate(schedule.time_zone)"}`. Laid over the payload. Expressions see `fire` (`time`,
-	// `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`); macros that repeat, such as `map`, are not
-	// allowed. At most 64, each at most 2,000 characters.
+	// `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`); macros that repeat, such as `map`, and
+	// functions of CEL's extensions are not allowed. At most 64, each at most 2,000 characters.
 	PayloadExpressions map[string]string `protobuf:"bytes,10,rep,name=payload_expressions,json=payloadExpressions,proto3" json:"payload_expressions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How urgent the work is. Default: NORMAL.
 	Priority Task_Priority `protobuf:"varint,11,opt,name=priority,proto3,enum=taskflow.v1.Task_Priority" json:"priority,omitempty"`

@@ -357,7 +357,8 @@ type Webhook struct {
 	// `task.progress`, at most one a second for each task. 1 to 50.
 	EventTypes []string `protobuf:"bytes,5,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// A CEL expression over `event` (a WebhookEvent): it tells only of events for which this is true, such as
-	// `event.data.task.queue == "billing"`. Default: all. At most 2,000 characters.
+	// `event.data.task.queue == "billing"`. Default: all. At most 2,000 characters, and two macros that repeat, such as
+	// `exists`.
 	Condition string `protobuf:"bytes,6,opt,name=condition,proto3" json:"condition,omitempty"`
 	// Headers to send along, such as `authorization`. Values are stored encrypted and answered as `***`. Not allowed:
 	// `host`, `content-length`, `content-type`, `connection`, `transfer-encoding` and `webhook-*`. At most 20.

@@ -99,8 +99,8 @@ export declare type Schedule = Message<"taskflow.v1.Schedule"> & {
   /**
    * Payload fields that each fire computes: a name and a CEL expression, such as
    * `{"day": "fire.time.getDate(schedule.time_zone)"}`. Laid over the payload. Expressions see `fire` (`time`,
-   * `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`); macros that repeat, such as `map`, are not
-   * allowed. At most 64, each at most 2,000 characters.
+   * `run_number`, `trigger`) and `schedule` (`id`, `name`, `time_zone`); macros that repeat, such as `map`, and
+   * functions of CEL's extensions are not allowed. At most 64, each at most 2,000 characters.
    *
    * @generated from field: map<string, string> payload_expressions = 10;
    */

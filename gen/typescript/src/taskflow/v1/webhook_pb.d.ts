@@ -69,7 +69,8 @@ export declare type Webhook = Message<"taskflow.v1.Webhook"> & {
 
   /**
    * A CEL expression over `event` (a WebhookEvent): it tells only of events for which this is true, such as
-   * `event.data.task.queue == "billing"`. Default: all. At most 2,000 characters.
+   * `event.data.task.queue == "billing"`. Default: all. At most 2,000 characters, and two macros that repeat, such as
+   * `exists`.
    *
    * @generated from field: string condition = 6;
    */
