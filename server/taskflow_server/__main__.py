@@ -9,6 +9,7 @@ import uvloop
 
 from taskflow_core.app import listening, open_app
 from taskflow_core.log import configure_logging
+from taskflow_core.memory import keep_what_is_loaded
 from taskflow_core.settings import Settings
 
 
@@ -20,6 +21,7 @@ def server() -> None:
     # Read when grpc is imported: we never fork, and its own log says in C++ what ours says better.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    keep_what_is_loaded()
     uvloop.run(_serve(settings))
 
 

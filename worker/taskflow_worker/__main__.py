@@ -9,6 +9,7 @@ import uvloop
 
 from taskflow_core.app import open_app
 from taskflow_core.log import configure_logging
+from taskflow_core.memory import keep_what_is_loaded
 from taskflow_core.queue import Lane, lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
@@ -47,6 +48,7 @@ def worker(priorities: str, queues: str, imports: Sequence[str]) -> None:
     except RegistrationError as error:
         raise click.ClickException(str(error)) from error
     served = lanes([name.strip() for name in queues.split(",")], wanted)
+    keep_what_is_loaded()
     uvloop.run(_work(settings, registry, served))
 
 
@@ -83,6 +85,7 @@ def scheduler() -> None:
     """Keep the house: sweep up what others left behind."""
     settings = Settings()
     configure_logging(settings, "scheduler")
+    keep_what_is_loaded()
     uvloop.run(_keep_house(settings))
 
 

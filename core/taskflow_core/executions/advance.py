@@ -5,7 +5,6 @@ its tasks, never the other way round. One execution in which planning fails by a
 leaves the others of its batch alone.
 """
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,33 +18,12 @@ from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection
 from taskflow_core.executions.children import child_row, insert_executions
 from taskflow_core.executions.definitions import Definitions
-from taskflow_core.executions.happen import (
-    CancelRequested,
-    ChildEnded,
-    Happening,
-    Started,
-    Stepped,
-    TaskEnded,
-    TaskRetrying,
-    advance,
-)
+from taskflow_core.executions.ended import read_ended
+from taskflow_core.executions.happen import Happening, Started, TaskEnded, advance
 from taskflow_core.executions.paths import is_under
-from taskflow_core.executions.plan import (
-    SERVICE,
-    Limits,
-    Plan,
-    PlannedTask,
-    engine_error,
-    reserved_task,
-)
-from taskflow_core.executions.reading import (
-    RUN_COLUMNS,
-    lock_executions,
-    read_around,
-    read_needs,
-    read_states,
-    result_value,
-)
+from taskflow_core.executions.plan import Limits, Plan
+from taskflow_core.executions.planned import SERVICE, PlannedTask, engine_error, reserved_task
+from taskflow_core.executions.reading import lock_executions, new_states, read_needs, read_states
 from taskflow_core.executions.state import Need, State
 from taskflow_core.executions.stop import fail_execution
 from taskflow_core.executions.walk import walk_on
@@ -53,34 +31,15 @@ from taskflow_core.executions.writing import insert_tasks, write_plans
 from taskflow_core.ids import new_id
 from taskflow_core.queue import Queue
 from taskflow_core.service_tasks import STEP
-from taskflow_core.states import EXECUTION_FINAL, TASK_FINAL, ExecutionStatus, TaskStatus
+from taskflow_core.states import TASK_FINAL, TaskStatus
 from taskflow_core.tasks.cancel import CANCEL, tell_workers
 from taskflow_core.tasks.rows import Row, hint_if_near
 from taskflow_core.workflows.evaluation import Expressions
-from taskflow_core.workflows.graph import NodeType
 
 log = structlog.get_logger()
 
 # How often a plan may ask for more: far more than any needs.
 MAX_QUESTIONS = 10_000
-
-ENDED_TASKS = """
-SELECT t.id, t.execution_id, t.task_type, t.status, t.attempt, t.error, t.cancel_reason, r.result, r.result_url,
-  CASE WHEN t.task_type = $2 THEN t.payload END AS payload
-FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id AND r.task_id = ANY($1::uuid[])
-WHERE t.id = ANY($1::uuid[]) ORDER BY t.finished_at, t.id
-"""
-
-_RUN = ", ".join(f"n.{name}" for name in RUN_COLUMNS)
-RUNS_OF_TASKS = f"""
-SELECT n.execution_id, {_RUN} FROM node_runs n WHERE n.task_id = ANY($1::uuid[])
-UNION
-SELECT n.execution_id, {_RUN} FROM node_runs n WHERE n.compensation_task_id = ANY($1::uuid[])
-UNION
-SELECT n.execution_id, {_RUN} FROM node_runs n WHERE n.id = ANY($2::uuid[])
-"""  # noqa: S608 - the columns are our own
-
-CHILDREN = "SELECT id, status, output, error FROM workflow_executions WHERE id = ANY($1::uuid[])"
 
 
 @dataclass
@@ -126,14 +85,9 @@ class Advancement:
         wanted = [row["id"] for row in moved if row["status"] in (*TASK_FINAL, TaskStatus.RETRYING)]
         if not wanted or not locked:
             return Advanced()
-        tasks = await connection.fetch(ENDED_TASKS, wanted, STEP)
-        orders = {task["id"]: json.loads(task["payload"]) for task in tasks if task["payload"] is not None}
-        stepped = [UUID(order["node_run_id"]) for order in orders.values() if "node_run_id" in order]
-        runs = await connection.fetch(RUNS_OF_TASKS, wanted, stepped)
         states = await read_states(connection, locked, self.definitions)
-        await read_around(connection, states, [run for run in runs if run["execution_id"] in states])
-        happenings = await _happenings(connection, states, tasks, runs, orders)
-        return await self._advance(connection, states, happenings)
+        happenings = await read_ended(connection, states, wanted)
+        return await self._advance(connection, states, happenings, Advanced())
 
     async def happen(
         self,
@@ -144,17 +98,22 @@ class Advancement:
     ) -> Advanced:
         """Move locked executions on after something else has happened to them."""
         states = await read_states(connection, locked, self.definitions)
-        return await self._advance(connection, states, happenings, actor)
+        return await self._advance(connection, states, happenings, Advanced(), actor)
 
-    async def begin(self, connection: Connection, rows: Sequence[Row], actor: str) -> Advanced:
-        """Start executions that this transaction has inserted."""
-        states = await read_states(connection, rows, self.definitions)
-        for state in states.values():
-            state.complete = True
-            state.signals = []
-        return await self._advance(
-            connection, states, {execution_id: [Started()] for execution_id in states}, actor
+    async def begin(
+        self, connection: Connection, rows: Sequence[dict[str, Any]], actor: str
+    ) -> tuple[list[Row], Advanced]:
+        """Insert executions that have begun, and return their rows, without those whose request ids were taken."""
+        states = await new_states(connection, rows, self.definitions)
+        started = {execution_id: [Started()] for execution_id in states}
+        plans = await self._plan_all(connection, states, started, actor)
+        inserted = await insert_executions(
+            connection, [row | vars(plans[row["id"]].execution) for row in rows]
         )
+        done = Advanced()
+        plans = {row["id"]: plans[row["id"]] for row in inserted}
+        happenings = await self._write(connection, states, plans, done)
+        return inserted, await self._advance(connection, states, happenings, done, actor)
 
     async def begin_from(self, connection: Connection, row: Row, actor: str) -> Advanced:
         """Start an execution that this transaction has inserted together with runs that it takes over."""
@@ -163,27 +122,41 @@ class Advancement:
             connection, states, {row["id"]: Need(everything=True)}, self.definitions, self._expressions
         )
         states[row["id"]].signals = []
-        return await self._advance(connection, states, {row["id"]: [Started()]}, actor)
+        return await self._advance(connection, states, {row["id"]: [Started()]}, Advanced(), actor)
 
     async def _advance(
         self,
         connection: Connection,
-        states: dict[UUID, State],
+        states: Mapping[UUID, State],
         happenings: Mapping[UUID, Sequence[Happening]],
+        done: Advanced,
         actor: str = SERVICE,
     ) -> Advanced:
-        done = Advanced()
+        """Plan and write, and on with what that ended."""
         while happenings:
             plans = await self._plan_all(connection, states, happenings, actor)
-            tasks = await write_plans(connection, plans)
-            done.announcements += [Announcement(row["id"], hint_if_near(row, row["now"])) for row in tasks]
-            done.announcements += [Announcement(execution_id) for execution_id in plans]
-            await self._start_children(connection, plans, states, done)
-            await _tell_relatives(connection, plans, done)
-            happenings = await _cancel_tasks(connection, plans, done)
-            for execution_id, plan in plans.items():
-                _apply(states[execution_id], plan)
+            happenings = await self._write(connection, states, plans, done)
         return done
+
+    async def _write(
+        self,
+        connection: Connection,
+        states: Mapping[UUID, State],
+        plans: Mapping[UUID, Plan],
+        done: Advanced,
+    ) -> Mapping[UUID, Sequence[Happening]]:
+        """Write plans, and return what happens next."""
+        if not plans:
+            return {}
+        tasks = await write_plans(connection, plans)
+        done.announcements += [Announcement(row["id"], hint_if_near(row, row["now"])) for row in tasks]
+        done.announcements += [Announcement(execution_id) for execution_id in plans]
+        await self._start_children(connection, plans, states, done)
+        await _tell_relatives(connection, plans, done)
+        happenings = await _cancel_tasks(connection, plans, done)
+        for execution_id in happenings:
+            _apply(states[execution_id], plans[execution_id])
+        return happenings
 
     async def _plan_all(
         self,
@@ -232,82 +205,9 @@ class Advancement:
             for child in plan.children
         ]
         if rows:
-            inserted = await insert_executions(connection, rows)
-            begun = await self.begin(connection, inserted, SERVICE)
+            _, begun = await self.begin(connection, rows, SERVICE)
             done.announcements += begun.announcements
             done.running += begun.running
-
-
-async def _happenings(
-    connection: Connection,
-    states: Mapping[UUID, State],
-    tasks: Sequence[Row],
-    runs: Sequence[Row],
-    orders: Mapping[UUID, dict[str, Any]],
-) -> dict[UUID, list[Happening]]:
-    """What the ends of tasks mean to their executions, in the order in which they came."""
-    by_task = {row["task_id"]: row for row in runs} | {row["compensation_task_id"]: row for row in runs}
-    by_id = {str(row["id"]): row for row in runs}
-    children = await _children(connection, by_id, orders)
-    happenings: defaultdict[UUID, list[Happening]] = defaultdict(list)
-    for task in tasks:
-        order = orders.get(task["id"])
-        happening: Happening | None = None
-        if order is not None and "cancel" in order:
-            happening = CancelRequested(order["cancel"])
-        elif order is not None:
-            run = by_id.get(order["node_run_id"])
-            happening = None if run is None else _step(run, children)
-        elif task["id"] in by_task:
-            happening = _task_moved(task, by_task[task["id"]]["path"])
-        if happening is not None and task["execution_id"] in states:
-            happenings[task["execution_id"]].append(happening)
-    return happenings
-
-
-async def _children(
-    connection: Connection, runs: Mapping[str, Row], orders: Mapping[UUID, dict[str, Any]]
-) -> dict[UUID, Row]:
-    """The children that have ended, of runs that are to be looked at."""
-    wanted = [
-        runs[order["node_run_id"]]["child_execution_id"]
-        for order in orders.values()
-        if order.get("node_run_id") in runs
-    ]
-    wanted = [child for child in wanted if child is not None]
-    if not wanted:
-        return {}
-    rows = await connection.fetch(CHILDREN, wanted)
-    return {row["id"]: row for row in rows if row["status"] in EXECUTION_FINAL}
-
-
-def _step(run: Row, children: Mapping[UUID, Row]) -> Happening | None:
-    if run["type"] != NodeType.SUBWORKFLOW:
-        return Stepped(run["path"])
-    child = children.get(run["child_execution_id"])
-    if child is None:
-        return None
-    return ChildEnded(
-        path=run["path"],
-        child_id=child["id"],
-        status=ExecutionStatus(child["status"]),
-        output=None if child["output"] is None else json.loads(child["output"]),
-        error=child["error"],
-    )
-
-
-def _task_moved(task: Row, path: str) -> Happening:
-    if task["status"] == TaskStatus.RETRYING:
-        return TaskRetrying(path=path, task_id=task["id"], error=task["error"], attempt=task["attempt"])
-    return TaskEnded(
-        path=path,
-        task_id=task["id"],
-        status=TaskStatus(task["status"]),
-        attempt=task["attempt"],
-        result=result_value(task),
-        error=task["error"],
-        reason=task["cancel_reason"] or "",
-    )
 
 
 async def _cancel_tasks(
@@ -369,6 +269,7 @@ def _apply(state: State, plan: Plan) -> None:
     state.whole |= new
     state.all_scopes_known |= {plan.scopes[path].node_run_id for path in new}
     state.execution = plan.execution
+    state.is_new = False
     state.runs |= plan.runs
     state.scopes |= plan.scopes
     state.results |= {path: value for path, value in plan.results.items() if value is not None}

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskflow_core.executions.paths import branch_path, item_path
-from taskflow_core.executions.plan import Plan, PlannedChild, PlannedTask, reserved_task
+from taskflow_core.executions.plan import Plan
+from taskflow_core.executions.planned import PlannedChild, PlannedTask, reserved_task
 from taskflow_core.executions.schemas import schema_error
 from taskflow_core.executions.signals import take_signal
 from taskflow_core.executions.state import ChildWorkflow, Need, Run, Scope, WorkflowRef

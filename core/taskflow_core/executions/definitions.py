@@ -15,13 +15,18 @@ KEPT = 1000
 READ = """
 SELECT v.workflow_id, v.version, v.graph FROM workflow_versions v
 JOIN unnest($1::uuid[], $2::int[]) AS wanted (id, version) ON v.workflow_id = wanted.id AND v.version = wanted.version
+WHERE v.workflow_id = ANY($1::uuid[]) AND v.version = ANY($2::int[])
 """
 
+# By the id or by the name; the other is NULL.
 FIND = """
-SELECT w.id, v.name, v.version, v.tags FROM workflows w
-JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.version)
-WHERE w.tenant_id = $1 AND w.deleted_at IS NULL
-  AND (($2::uuid IS NOT NULL AND w.id = $2) OR ($3::text IS NOT NULL AND w.name = $3))
+WITH found AS MATERIALIZED (
+  SELECT id, version FROM workflows WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
+  UNION
+  SELECT id, version FROM workflows WHERE tenant_id = $1 AND name = $3 AND deleted_at IS NULL
+)
+SELECT v.workflow_id AS id, v.name, v.version, v.tags FROM workflow_versions v
+WHERE v.workflow_id = (SELECT id FROM found) AND v.version = coalesce($4, (SELECT version FROM found))
 """
 
 Key = tuple[UUID, int]

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from taskflow_core.executions.begin import BAD_EXPRESSION, NotStarted, begin_child, sleep
 from taskflow_core.executions.paths import ROOT
-from taskflow_core.executions.plan import Plan, engine_error
+from taskflow_core.executions.plan import Plan
+from taskflow_core.executions.planned import engine_error
 from taskflow_core.executions.retry import retry_execution
 from taskflow_core.executions.signals import take_signal
 from taskflow_core.executions.state import Error, Run

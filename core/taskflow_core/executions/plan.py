@@ -6,7 +6,6 @@ Nothing here does I/O, and the state stays as it was read: a plan that raises Ne
 import json
 import random
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,19 +13,23 @@ from typing import Any
 from uuid import UUID
 
 from taskflow_core.executions.paths import ROOT, branch_of, is_under, node_of, owner_of, run_path, scope_of
-from taskflow_core.executions.state import ChildWorkflow, Error, Execution, Need, Run, Scope, State
-from taskflow_core.payloads import canonical_json, storable
-from taskflow_core.service_tasks import STEP
+from taskflow_core.executions.planned import (
+    SERVICE,
+    PlannedChild,
+    PlannedEvent,
+    PlannedTask,
+    engine_error,
+    outline,
+    step_task,
+)
+from taskflow_core.executions.state import Error, Execution, Need, Run, Scope, State, copy_of
+from taskflow_core.payloads import canonical_json
 from taskflow_core.states import (
     ExecutionEventKind,
-    ExecutionStatus,
     NodeRunStatus,
     ScopeStatus,
 )
-from taskflow_core.tasks.create import NewTask
 from taskflow_core.workflows.graph import Graph, Node, NodeType, Parallel
-
-SERVICE = "service"
 
 _ENDS = {
     NodeRunStatus.SUCCEEDED: ExecutionEventKind.NODE_SUCCEEDED,
@@ -49,36 +52,6 @@ class Limits:
     items: int = 10_000
     slice: int = 500
     depth: int = 20
-
-
-@dataclass(frozen=True)
-class PlannedTask:
-    """A task to create, for a node or for the engine itself."""
-
-    id: UUID
-    node_id: str
-    new: NewTask
-
-
-@dataclass(frozen=True)
-class PlannedChild:
-    """An execution to start for a SUBWORKFLOW node."""
-
-    id: UUID
-    run: Run
-    workflow: ChildWorkflow
-    input: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class PlannedEvent:
-    """A line of the log."""
-
-    sequence: int
-    kind: ExecutionEventKind
-    status: ExecutionStatus
-    actor: str
-    data: dict[str, Any] | None
 
 
 @dataclass
@@ -111,7 +84,7 @@ class Plan:
     steps: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.execution = copy(self.state.execution)
+        self.execution = copy_of(self.state.execution)
 
     @property
     def now(self) -> datetime:
@@ -189,12 +162,20 @@ class Plan:
         """The open runs in a graph, or in the graphs of a PARALLEL run, in the order in which they were reached."""
         state = self.state
         if not state.knows_all and not any(is_under(place, known) for known in state.open_known):
-            raise Need(open_under=place)
+            if not self._is_flat(place):
+                raise Need(open_under=place)
+            self.require_whole([place])
         known = self._read_runs | self.runs
         return sorted(
             (run for run in known.values() if run.is_open and is_under(run.scope, place)),
             key=lambda run: run.place,
         )
+
+    def _is_flat(self, place: str) -> bool:
+        """Whether it is a graph in which no other lies."""
+        if place != ROOT and place not in self.scopes and place not in self.read_scopes:
+            return False
+        return not any(isinstance(node.work, Parallel) for node in self.graph_of(place).nodes)
 
     def scopes_of(self, run: Run) -> list[Scope]:
         """All graphs of a PARALLEL run, in order."""
@@ -258,7 +239,7 @@ class Plan:
         run = self.runs.get(path)
         if run is None:
             # What was read stays as it was: the first change is made to a copy.
-            run = self.runs[path] = copy(self.run(path))
+            run = self.runs[path] = copy_of(self.run(path))
         for name, value in values.items():
             setattr(run, name, value)
         return run
@@ -267,7 +248,7 @@ class Plan:
         """Give columns of a graph inside a PARALLEL node other values."""
         scope = self.scopes.get(path)
         if scope is None:
-            scope = self.scopes[path] = copy(self.scope(path))
+            scope = self.scopes[path] = copy_of(self.scope(path))
         for name, value in values.items():
             setattr(scope, name, value)
         return scope
@@ -320,7 +301,7 @@ class Plan:
         return self._end(path, NodeRunStatus.SUCCEEDED, None, {"result": result})
 
     def _end(self, path: str, status: NodeRunStatus, error: Error | None, values: dict[str, Any]) -> Run:
-        values |= {"status": status, "finished_at": self.now, "wake_at": None}
+        values |= {"status": status, "finished_at": self.now, "wake_at": None, "deadline_at": None}
         run = self.change(path, error=error or self.run(path).error, **values)
         self.execution.open_runs -= 1
         self.log(_ENDS[status], run)
@@ -358,62 +339,3 @@ class Plan:
         if run.path not in self.steps:
             self.steps.add(run.path)
             self.tasks.append(PlannedTask(self.new_id(), run.node_id, step_task(self.execution, run.id)))
-
-
-def engine_error(kind: str, message: str, attempt: int = 0) -> Error:
-    """An error in the form in which tasks have theirs."""
-    return {"type": kind, "message": storable(message[:4000]), "stack_trace": "", "attempt": attempt}
-
-
-def outline(run: Run) -> dict[str, Any]:
-    """A run as a line of the log has it: without input and result."""
-    values = {
-        "id": run.id,
-        "node_id": run.node_id,
-        "path": run.path,
-        "parent_node_run_id": run.parent_node_run_id,
-        "type": run.type,
-        "status": run.status,
-        "attempt": run.attempt,
-        "error": run.error,
-        "task_id": run.task_id,
-        "child_execution_id": run.child_execution_id,
-        "compensation_task_id": run.compensation_task_id,
-        "branch": run.branch,
-        "signal": run.signal,
-        "taken_over": run.taken_over or None,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "wake_at": run.wake_at,
-        "progress": run.progress,
-    }
-    return {name: _plain(value) for name, value in values.items() if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
-
-
-def step_task(execution: Execution, node_run_id: UUID) -> NewTask:
-    """A task whose end makes the engine look at a node run again."""
-    return reserved_task(execution, STEP, {"node_run_id": str(node_run_id)})
-
-
-def reserved_task(
-    execution: Execution, task_type: str, payload: dict[str, Any], schedule_time: datetime | None = None
-) -> NewTask:
-    """A task of the service's own for an execution."""
-    return NewTask(
-        tenant_id=execution.tenant_id,
-        actor=SERVICE,
-        name=execution.name,
-        task_type=task_type,
-        queue=execution.queue,
-        priority=execution.priority,
-        payload=json.dumps(payload),
-        payload_form="JSON",
-        schedule_time=schedule_time,
-    )

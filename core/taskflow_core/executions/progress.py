@@ -1,7 +1,6 @@
 """How far the tasks of node runs have come, in the logs of their executions: coalesced before it is numbered."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,9 +10,10 @@ import structlog
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.executions.plan import outline
+from taskflow_core.executions.arrays import Arrays
+from taskflow_core.executions.planned import outline
 from taskflow_core.executions.reading import RUN_COLUMNS, run_of
-from taskflow_core.executions.writing import INSERT_EVENTS
+from taskflow_core.models import ExecutionEvent
 from taskflow_core.states import ExecutionEventKind
 from taskflow_core.tasks.rows import Row
 
@@ -44,6 +44,10 @@ UPDATE workflow_executions e SET last_sequence = e.last_sequence + told.count
 FROM unnest($1::uuid[], $2::int[]) AS told (id, count)
 WHERE e.id = ANY($1::uuid[]) AND e.id = told.id
 """
+EVENTS = Arrays(ExecutionEvent, ("execution_id", "sequence", "tenant_id", "kind", "status", "actor", "data"))
+INSERT_EVENTS = f"""
+INSERT INTO execution_events ({EVENTS.names}) SELECT {EVENTS.values()} FROM {EVENTS.rows}
+"""  # noqa: S608 - the columns are our own
 
 
 class NodeProgress:
@@ -124,7 +128,7 @@ async def _write_events(
         run.started_at = row["task_started_at"]
         events.append(
             {
-                "execution_id": str(execution["id"]),
+                "execution_id": execution["id"],
                 "sequence": execution["last_sequence"] + counts[execution["id"]],
                 "tenant_id": execution["tenant_id"],
                 "kind": ExecutionEventKind.NODE_PROGRESS,
@@ -134,6 +138,6 @@ async def _write_events(
             }
         )
     if events:
-        await connection.execute(INSERT_EVENTS, json.dumps(events))
+        await connection.execute(INSERT_EVENTS, *EVENTS.of(events))
         await connection.execute(COUNT, list(counts), list(counts.values()))
     return counts

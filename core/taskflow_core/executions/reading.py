@@ -4,14 +4,14 @@ The keys stand in each statement twice, as arrays too: whatever the planner thin
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
 from taskflow_core.db import Connection
 from taskflow_core.executions.definitions import Definitions
-from taskflow_core.executions.paths import owner_of, scope_of
+from taskflow_core.executions.paths import node_of, owner_of, scope_of
 from taskflow_core.executions.state import Execution, Need, Run, Scope, Signal, State, Unreadable
 from taskflow_core.states import NODE_RUN_OPEN, ExecutionStatus, NodeRunStatus, ScopeStatus
 from taskflow_core.tasks.rows import Row
@@ -34,9 +34,9 @@ FROM workflow_executions WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
 
 RUNS = f"""
 SELECT n.execution_id, {_RUN} FROM node_runs n
-JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
-  ON n.execution_id = wanted.execution_id AND n.path = wanted.path
-WHERE n.execution_id = ANY($1::uuid[]) AND n.path = ANY($2::text[])
+JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (execution_id, scope, node_id)
+  USING (execution_id, scope, node_id)
+WHERE n.execution_id = ANY($1::uuid[]) AND n.scope = ANY($2::text[]) AND n.node_id = ANY($3::text[])
 """  # noqa: S608
 WHOLE = f"""
 SELECT n.execution_id, {_RUN} FROM node_runs n
@@ -72,9 +72,9 @@ SELECT n.execution_id, n.path,
   coalesce(n.result, (SELECT r.result FROM task_results r WHERE r.task_id = n.task_id)) AS result,
   (SELECT r.result_url FROM task_results r WHERE r.task_id = n.task_id) AS result_url
 FROM node_runs n
-JOIN unnest($1::uuid[], $2::text[]) AS wanted (execution_id, path)
-  ON n.execution_id = wanted.execution_id AND n.path = wanted.path
-WHERE n.execution_id = ANY($1::uuid[]) AND n.path = ANY($2::text[])
+JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (execution_id, scope, node_id)
+  USING (execution_id, scope, node_id)
+WHERE n.execution_id = ANY($1::uuid[]) AND n.scope = ANY($2::text[]) AND n.node_id = ANY($3::text[])
 """
 # How many executions lie above one, from its parent on. It ends: an execution is younger than its parent.
 DEPTH = """
@@ -109,6 +109,25 @@ async def read_states(
     }
 
 
+async def new_states(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], definitions: Definitions
+) -> dict[UUID, State]:
+    """The states of executions that are yet to be inserted. What is missing in a row takes its default."""
+    keys = [(row["workflow_id"], row["workflow_version"]) for row in rows]
+    found = await definitions.get(connection, keys)
+    return {
+        row["id"]: State(
+            Execution(**{name: row[name] for name in EXECUTION_COLUMNS if name in row}),
+            found[key],
+            row["created_at"],
+            signals=[],
+            complete=True,
+            is_new=True,
+        )
+        for row, key in zip(rows, keys, strict=True)
+    }
+
+
 def _execution(row: Row) -> Execution:
     values = {name: row[name] for name in EXECUTION_COLUMNS}
     values["status"] = ExecutionStatus(values["status"])
@@ -123,13 +142,21 @@ def run_of(row: Row) -> Run:
     return Run(**values)
 
 
-async def read_around(connection: Connection, states: Mapping[UUID, State], runs: Sequence[Row]) -> None:
-    """What the end of these runs is sure to need: the runs beside them, and what their graphs lie in."""
-    beside = {(row["execution_id"], row["scope"]) for row in runs}
-    await _read_whole(connection, states, beside)
+def add_graphs(states: Mapping[UUID, State], rows: Sequence[Row]) -> None:
+    """Take in runs that are all there are in their graphs."""
+    for row in rows:
+        state = states[row["execution_id"]]
+        state.whole.add(row["scope"])
+        _add_runs(state, [row])
+
+
+async def read_around(
+    connection: Connection, states: Mapping[UUID, State], graphs: Iterable[tuple[UUID, str]]
+) -> None:
+    """What graphs lie in: the PARALLEL runs around them."""
     scopes: set[tuple[UUID, str]] = set()
     owners: set[tuple[UUID, str]] = set()
-    for execution_id, inner in beside:
+    for execution_id, inner in graphs:
         scope = inner
         while scope:
             scopes.add((execution_id, scope))
@@ -215,7 +242,7 @@ async def _read_runs(
 ) -> None:
     if not wanted:
         return
-    for row in await connection.fetch(RUNS, *_columns(wanted)):
+    for row in await connection.fetch(RUNS, *_places(wanted)):
         _add_runs(states[row["execution_id"]], [row])
     for execution_id, path in wanted:
         if path not in states[execution_id].runs:
@@ -239,7 +266,7 @@ async def _read_results(
 ) -> None:
     if not wanted:
         return
-    for row in await connection.fetch(RESULTS, *_columns(wanted)):
+    for row in await connection.fetch(RESULTS, *_places(wanted)):
         states[row["execution_id"]].results[row["path"]] = result_value(row)
 
 
@@ -275,3 +302,9 @@ def _add_scopes(state: State, rows: Sequence[Row], *, with_results: bool = False
 def _columns(wanted: set[tuple[UUID, str]]) -> tuple[list[UUID], list[str]]:
     ordered = sorted(wanted)
     return [execution_id for execution_id, _ in ordered], [text for _, text in ordered]
+
+
+def _places(wanted: set[tuple[UUID, str]]) -> tuple[list[UUID], list[str], list[str]]:
+    """Executions with paths of runs, as the index of node runs has them."""
+    executions, paths = _columns(wanted)
+    return executions, [scope_of(path) for path in paths], [node_of(path) for path in paths]

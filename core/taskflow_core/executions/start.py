@@ -13,7 +13,7 @@ from taskflow_core.clock import database_time
 from taskflow_core.db import CONNECTION_ERRORS, Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, InvalidArgument, NotFound, TaskFlowError, Unavailable
 from taskflow_core.executions.advance import Advanced, Advancement
-from taskflow_core.executions.children import DEFAULT_QUEUE, insert_executions
+from taskflow_core.executions.children import DEFAULT_QUEUE
 from taskflow_core.executions.state import ChildWorkflow, WorkflowRef
 from taskflow_core.ids import new_id
 from taskflow_core.tasks.rows import Row
@@ -29,7 +29,7 @@ FIND_REPEATED = """
 SELECT e.id, e.tenant_id, e.request_id, e.request_digest FROM workflow_executions e
 JOIN unnest($1::text[], $2::text[]) AS wanted (tenant_id, request_id)
   ON e.tenant_id = wanted.tenant_id AND e.request_id = wanted.request_id
-WHERE e.request_id IS NOT NULL
+WHERE e.request_id IS NOT NULL AND e.tenant_id = ANY($1::text[]) AND e.request_id = ANY($2::text[])
 """
 
 
@@ -90,7 +90,7 @@ class ExecutionStart:
 
     async def _start_each(self, batch: Sequence[Numbered]) -> Sequence[Row | Exception]:
         async def once() -> tuple[list[Row | TaskFlowError], Advanced]:
-            async with self._database.pool.acquire() as connection, connection.transaction():
+            async with self._database.by_key.acquire() as connection, connection.transaction():
                 return await self.start_in(connection, batch)
 
         try:
@@ -116,10 +116,10 @@ class ExecutionStart:
         workflows: dict[tuple[str, UUID, int | None], ChildWorkflow] = {}
         now: datetime = await connection.fetchval("SELECT statement_timestamp()")
         for execution_id, new in batch:
-            earlier = repeated.get((new.tenant_id, new.request_id))
+            known = repeated.get((new.tenant_id, new.request_id))
             try:
-                if earlier is not None:
-                    found[execution_id] = _same(earlier, new)
+                if known is not None:
+                    found[execution_id] = _same(known, new)
                 else:
                     key = (new.tenant_id, new.workflow_id, new.version)
                     if key not in workflows:
@@ -127,15 +127,18 @@ class ExecutionStart:
                     rows.append(_row(execution_id, new, workflows[key], now))
             except TaskFlowError as error:
                 outcomes[execution_id] = error
-        inserted = await insert_executions(connection, rows) if rows else []
+        stored: dict[UUID, Row] = {}
         advanced = Advanced()
-        for actor in {new.actor for _, new in batch}:
-            ids = {execution_id for execution_id, new in batch if new.actor == actor}
-            begun = await self._advancement.begin(
-                connection, [row for row in inserted if row["id"] in ids], actor
+        for actor in {row["actor"] for row in rows}:
+            inserted, begun = await self._advancement.begin(
+                connection, [row for row in rows if row["actor"] == actor], actor
             )
+            stored |= {row["id"]: row for row in inserted}
             advanced.announcements += begun.announcements
-        stored = {row["id"]: row for row in await connection.fetch(GET, _wanted(batch, found))}
+        # Others were started before: by a call with the same request id, or by this one, whose answer was lost.
+        earlier = [*found.values(), *(row["id"] for row in rows if row["id"] not in stored)]
+        if earlier:
+            stored |= {row["id"]: row for row in await connection.fetch(GET, earlier)}
         return [
             outcomes.get(execution_id) or stored.get(found.get(execution_id, execution_id)) or _raced(new)
             for execution_id, new in batch
@@ -167,6 +170,7 @@ def _row(execution_id: UUID, new: NewExecution, workflow: ChildWorkflow, now: da
         "request_id": new.request_id,
         "request_digest": None if new.request_id is None else new.digest(),
         "schedule_id": new.schedule_id,
+        "created_at": now,
         "actor": new.actor,
     }
 
@@ -203,10 +207,6 @@ def _same(earlier: Row, new: NewExecution) -> UUID:
         )
     found: UUID = earlier["id"]
     return found
-
-
-def _wanted(batch: Sequence[Numbered], found: dict[UUID, UUID]) -> list[UUID]:
-    return [found.get(execution_id, execution_id) for execution_id, _ in batch]
 
 
 def _raced(new: NewExecution) -> TaskFlowError:

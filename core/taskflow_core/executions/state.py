@@ -6,7 +6,7 @@ planning itself does no I/O, and an advance reads no more than it needs.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from taskflow_core.states import NODE_RUN_OPEN, ExecutionStatus, NodeRunStatus, ScopeStatus
@@ -30,8 +30,8 @@ class Execution:
     priority: str
     queue: str
     tags: list[str]
-    status: ExecutionStatus
     created_at: datetime
+    status: ExecutionStatus = ExecutionStatus.RUNNING
     ending: ExecutionStatus | None = None
     output: str | None = None
     error: Error | None = None
@@ -112,6 +112,16 @@ class Scope:
     result: str | None = None
 
 
+Record = TypeVar("Record", Execution, Run, Scope)
+
+
+def copy_of(record: Record) -> Record:
+    """A copy to be changed. Much faster than what the standard library has for all classes."""
+    copied = record.__class__.__new__(record.__class__)
+    copied.__dict__.update(record.__dict__)
+    return copied
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signal:
     """A signal that no node run has taken yet."""
@@ -174,7 +184,7 @@ class Need(Exception):
 
 @dataclass
 class State:
-    """What was read. `complete`: there is nothing else."""
+    """What was read. `complete`: there is nothing else. `is_new`: the execution is yet to be inserted."""
 
     execution: Execution
     definition: Definition
@@ -193,6 +203,7 @@ class State:
     depth: int = 0  # of executions above this one, counted when a workflow is read
     values: dict[tuple[str, str], "Any | ExpressionError"] = field(default_factory=dict)
     complete: bool = False
+    is_new: bool = False
 
     @property
     def knows_all(self) -> bool:

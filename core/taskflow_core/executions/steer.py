@@ -9,7 +9,7 @@ from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import AlreadyExists, NotFound, WrongStatus
 from taskflow_core.executions.advance import Advanced, Advancement
 from taskflow_core.executions.happen import CancelRequested, Happening, RanOut, Retried, Signalled, TimedOut
-from taskflow_core.executions.plan import SERVICE
+from taskflow_core.executions.planned import SERVICE
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.ids import new_id
 from taskflow_core.states import ExecutionStatus

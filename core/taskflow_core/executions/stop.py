@@ -3,7 +3,8 @@
 A task or a child that runs is asked to stop, and its run stays open until it has: how it ends then stands.
 """
 
-from taskflow_core.executions.plan import Plan, engine_error
+from taskflow_core.executions.plan import Plan
+from taskflow_core.executions.planned import engine_error
 from taskflow_core.executions.state import Error, Run
 from taskflow_core.states import ExecutionEventKind, ExecutionStatus, NodeRunStatus
 from taskflow_core.workflows.graph import CancelPolicy, Subworkflow

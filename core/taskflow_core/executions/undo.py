@@ -1,7 +1,8 @@
 """Undoing what succeeded when an execution failed or was cancelled: one run at a time, the last to succeed first."""
 
 from taskflow_core.executions.begin import NotStarted, task_of
-from taskflow_core.executions.plan import Plan, PlannedTask, engine_error
+from taskflow_core.executions.plan import Plan
+from taskflow_core.executions.planned import PlannedTask, engine_error
 from taskflow_core.executions.state import Error, Need, Run
 from taskflow_core.executions.values import fields_of
 from taskflow_core.states import ExecutionEventKind, ExecutionStatus, NodeRunStatus

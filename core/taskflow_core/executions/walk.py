@@ -7,7 +7,8 @@ from typing import Any
 
 from taskflow_core.executions.begin import begin
 from taskflow_core.executions.paths import ROOT, branch_of, owner_of, run_path
-from taskflow_core.executions.plan import Plan, engine_error
+from taskflow_core.executions.plan import Plan
+from taskflow_core.executions.planned import engine_error
 from taskflow_core.executions.schemas import schema_error
 from taskflow_core.executions.state import Run, Scope
 from taskflow_core.executions.stop import fail_execution, stop_open

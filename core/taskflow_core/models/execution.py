@@ -110,7 +110,7 @@ class WorkflowExecution(Base):
             unique=True,
             postgresql_where=text("request_id IS NOT NULL"),
         ),
-        {"postgresql_with": {"fillfactor": "80"}},
+        {"postgresql_with": {"fillfactor": "60"}},
     )
 
 
@@ -149,7 +149,7 @@ class NodeRun(Base):
     scopes_succeeded: Mapped[int | None] = mapped_column(Integer)
     ended_sequence: Mapped[int | None] = mapped_column(Integer)  # the number of the event of its end
     wake_at: Mapped[datetime | None]
-    deadline_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]  # while it is open
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -157,10 +157,9 @@ class NodeRun(Base):
     __table_args__ = (
         CheckConstraint(is_one_of("status", NodeRunStatus), name="status"),
         CheckConstraint(f"(finished_at IS NULL) = ({NODE_RUN_IS_OPEN})", name="finished"),
-        Index("node_runs_path", "execution_id", "path", unique=True),
-        Index("node_runs_scope", "execution_id", "scope"),
+        # None of these indexes names what the end of a run changes, so that its end writes to none of them.
+        Index("node_runs_graph", "execution_id", "scope", "node_id", unique=True),
         Index("node_runs_place", "execution_id", "place", unique=True),
-        Index("node_runs_open", "execution_id", postgresql_where=text(NODE_RUN_IS_OPEN)),
         # Not unique: a rerun refers to the tasks whose results it has taken over.
         Index("node_runs_task", "task_id", postgresql_where=text("task_id IS NOT NULL")),
         Index(
@@ -172,9 +171,9 @@ class NodeRun(Base):
         Index(
             "node_runs_timed",
             "deadline_at",
-            postgresql_where=text(f"deadline_at IS NOT NULL AND stop IS NULL AND {NODE_RUN_IS_OPEN}"),
+            postgresql_where=text("deadline_at IS NOT NULL"),
         ),
-        {"postgresql_with": {"fillfactor": "80"}},
+        {"postgresql_with": {"fillfactor": "60"}},
     )
 
 

@@ -157,8 +157,7 @@ class TaskSettlement:
         of_executions = {s.task_id: s.execution_id for s in ordered if s.execution_id is not None}
         if not of_executions:
             return await self._database.by_key.fetch(SETTLE, *_columns(ordered))
-        # Not `by_key`: executions are found by joins that it would plan badly.
-        async with self._database.pool.acquire() as connection, connection.transaction():
+        async with self._database.by_key.acquire() as connection, connection.transaction():
             locked = await self._executions.lock(connection, of_executions.values())
             moved = await connection.fetch(SETTLE, *_columns(ordered))
             advanced = await self._executions.after_tasks(

@@ -1,0 +1,72 @@
+"""Rows of a table as arrays, one for each column: what PostgreSQL and the driver read with the least work."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY
+from sqlalchemy.dialects import postgresql
+
+from taskflow_core.models.base import Base
+
+
+class Arrays:
+    """Some columns of a table, and their part in a statement that takes many rows of them.
+
+    `first` and `next` are the numbers of their first parameter, and of the one after them. JSON, and arrays within
+    rows, cross as text: `unnest` would flatten the latter. `guarded` rows have their statuses before as `new.before`.
+    """
+
+    def __init__(
+        self, model: type[Base], names: Iterable[str], *, first: int = 1, guarded: bool = False
+    ) -> None:
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # of SQLAlchemy
+        columns = {name: model.__table__.c[name].type for name in names}
+        types = {name: kind.compile(dialect=dialect) for name, kind in columns.items()}
+        self._texts = {name: _text_of(kind) for name, kind in columns.items()}
+        self._values = {
+            name: f"new.{name}" if text is None else f"new.{name}::{types[name]}"
+            for name, text in self._texts.items()
+        }
+        crossing = [types[name] if text is None else "text" for name, text in self._texts.items()]
+        before = ["before"] if guarded else []
+        crossing += ["text" for _ in before]
+        arrays = (f"${number}::{kind}[]" for number, kind in enumerate(crossing, start=first))
+        self.first = first
+        self.next = first + len(crossing)
+        self.names = ", ".join(types)
+        self.rows = f"unnest({', '.join(arrays)}) AS new ({', '.join([*types, *before])})"
+
+    def values(self, **instead: str) -> str:
+        """What an INSERT selects; of some columns something else."""
+        return ", ".join((self._values | instead).values())
+
+    def moves(self, *kept: str, **instead: str) -> str:
+        """What an UPDATE sets: all columns but those that stay."""
+        values = self._values | instead
+        return ", ".join(f"{name} = {value}" for name, value in values.items() if name not in kept)
+
+    def of(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any] | None]:
+        """The parameters for these rows. Columns in which nothing is set cross as one NULL: most are that."""
+        parameters: list[list[Any] | None] = []
+        for name, text in self._texts.items():
+            values = [row[name] for row in rows]
+            if values.count(None) == len(values):
+                parameters.append(None)
+            elif text is None:
+                parameters.append(values)
+            else:
+                parameters.append([None if value is None else text(value) for value in values])
+        return parameters
+
+
+def _text_of(kind: object) -> Callable[[Any], str] | None:
+    if isinstance(kind, ARRAY):
+        return array_text
+    return json.dumps if isinstance(kind, postgresql.JSONB) else None
+
+
+def array_text(values: Iterable[Any]) -> str:
+    """An array as PostgreSQL writes it."""
+    quoted = ('"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
+    return "{" + ",".join(quoted) + "}"
