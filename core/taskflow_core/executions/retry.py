@@ -129,4 +129,3 @@ def _reset_parallel(plan: Plan, run: Run) -> None:
         scopes_settled=settled,
         scopes_succeeded=settled,
     )
-    plan.openings[run.path] = None
