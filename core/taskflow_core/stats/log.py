@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from taskflow_core.db import Connection
+from taskflow_core.service_tasks import OF_EXECUTIONS
 from taskflow_core.stats.durations import bucket_sql
 from taskflow_core.stats.figures import COUNTED_KINDS, Figures, Slot, TaskGroup
 from taskflow_core.tasks.rows import Row
@@ -54,7 +55,8 @@ WITH part AS MATERIALIZED (
     f.created_at - ended.started_at AS run, f.created_at - life.due AS total
   FROM followed f
   JOIN LATERAL (
-    SELECT t.tenant_id, t.queue, t.priority, t.task_type FROM tasks t WHERE t.id = f.task_id LIMIT 1
+    SELECT t.tenant_id, t.queue, t.priority, t.task_type FROM tasks t
+    WHERE t.id = f.task_id AND t.task_type NOT IN ({", ".join(f"'{name}'" for name in OF_EXECUTIONS)}) LIMIT 1
   ) AS t ON true
   LEFT JOIN LATERAL (
     SELECT a.started_at FROM task_attempts a
