@@ -82,11 +82,22 @@ def work(**payload: Any) -> dict[str, Any]:
     return {"task_type": "faults.work", "payload": payload, "retry_policy": {"max_attempts": 1}}
 
 
+def let_some_die(story: Story, cases: list[Case]) -> None:
+    """A few nodes, wherever they lie, kill their workers in their first attempts."""
+    tasks = [node["task"] for one in cases for node in all_nodes(one.content) if "task" in node]
+    for template in story.rng.sample(tasks, 6):
+        template["payload"]["exits"] = 1
+
+
 async def kill_workers(story: Story) -> None:
     for _ in range(3):
         victim = await story.busy_worker(5, PATIENCE)
         victim.kill()
         await until(lambda: len(story.cluster.workers) == 2, 10, "the supervisor acts")
+
+
+async def die_in_nodes(story: Story) -> None:
+    """Some nodes take their worker with them: see `let_some_die`."""
 
 
 async def cut_after_commits(story: Story) -> None:
@@ -114,12 +125,14 @@ async def freeze_a_worker(story: Story) -> None:
 
 @pytest.mark.parametrize(
     "break_something",
-    [kill_workers, cut_after_commits, restart_postgresql, freeze_a_worker],
+    [kill_workers, die_in_nodes, cut_after_commits, restart_postgresql, freeze_a_worker],
     ids=lambda fault: fault.__name__,
 )
 async def test_random_workflows_end_as_the_rules_say(story: Story, break_something: Fault):
     cluster, tenant = story.cluster, story.load.tenant
     cases = [case(story, number) for number in range(COUNT)]
+    if break_something is die_in_nodes:
+        let_some_die(story, cases)
     child = definition([task("work", computed={"failures": "input.failures"})], name="child")
     child["nodes"][0]["task"] |= {"task_type": "faults.work", "retry_policy": {"max_attempts": 1}}
     async with (
