@@ -12,8 +12,9 @@ from taskflow_core.queue import REDIS_ERRORS, Hint, Queue
 
 log = structlog.get_logger()
 
-# Hints in one script: it holds up all others in Redis meanwhile.
-LIMIT = 500
+# Announcements in one trip. A trip takes several turns of the event loop, and in a process with much to do
+# these take long: were it for a few hundred only, hints would fall behind their commits by seconds.
+LIMIT = 5_000
 # Seconds for Redis to take them.
 PATIENCE = 5.0
 

@@ -5,7 +5,7 @@ is harmless: PostgreSQL decides who runs what, and the sweep puts back what is m
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -36,6 +36,8 @@ HORIZON_SECONDS = 60.0
 MAX_ATTEMPT = 2**31 - 1
 # Wake-up tokens kept per lane: enough for every worker that may sleep there.
 WAKE_TOKENS = 32
+# Hints in one script: it holds up all others in Redis meanwhile.
+HINTS_PER_SCRIPT = 500
 
 
 class Lane(NamedTuple):
@@ -95,14 +97,13 @@ def cancel_channel(session_id: int) -> str:
     return f"taskflow:cancel:{session_id}"
 
 
-# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, channel and tasks to ring for, then id, job bytes,
-# due (ms) of each hint. Adds the hints that are not there, wakes one sleeping worker if any of them is new and
-# due, and rings.
+# KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, then id, job bytes, due (ms) of each hint. Adds the
+# hints that are not there, and wakes one sleeping worker if any of them is new and due.
 ENQUEUE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due_now = 0
-for i = 5, #ARGV, 3 do
+for i = 3, #ARGV, 3 do
   redis.call('SET', 'arq:job:' .. ARGV[i], ARGV[i + 1], 'NX', 'PX', ARGV[1])
   if redis.call('ZADD', KEYS[1], 'NX', ARGV[i + 2], ARGV[i]) == 1 and tonumber(ARGV[i + 2]) <= now + 1000 then
     due_now = due_now + 1
@@ -111,9 +112,6 @@ end
 if due_now > 0 then
   redis.call('LPUSH', KEYS[2], 1)
   redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
-end
-if ARGV[4] ~= '' then
-  redis.call('PUBLISH', ARGV[3], ARGV[4])
 end
 return due_now
 """
@@ -167,23 +165,23 @@ class Queue:
     def __init__(self, client: ArqRedis) -> None:
         self.redis = client
         self._lists: Any = client  # redis-py types list commands as sync or async, and timeouts as int
-        self._enqueue = client.register_script(ENQUEUE)
         self._claim = client.register_script(CLAIM)
 
     async def enqueue(self, hints: Iterable[Hint], ring: Collection[UUID] = ()) -> None:
-        """Add hints, one round trip per lane; those that are there already stay as they are.
+        """Add hints; those that are there already stay as they are. One round trip, however many.
 
         `ring`: tasks with new events, of which every server is told. Call it after the commit.
         """
-        tasks = b"".join(task_id.bytes for task_id in ring)
-        for lane, group in groupby(sorted(hints, key=lambda hint: hint.lane), key=lambda hint: hint.lane):
-            arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS, EVENTS_CHANNEL, tasks]
-            for hint in group:
-                arguments += (hint.id, hint.job, hint.due_ms)
-            await self._enqueue(keys=[lane.key, lane.wake_key], args=arguments)
-            tasks = b""
-        if tasks:
-            await self.redis.publish(EVENTS_CHANNEL, tasks)
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for lane, group in groupby(sorted(hints, key=lambda hint: hint.lane), key=lambda hint: hint.lane):
+                for part in _parts(list(group), HINTS_PER_SCRIPT):
+                    arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS]
+                    for hint in part:
+                        arguments += (hint.id, hint.job, hint.due_ms)
+                    pipe.eval(ENQUEUE, 2, lane.key, lane.wake_key, *arguments)
+            if ring:
+                pipe.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in ring))
+            await pipe.execute()
 
     async def claim(
         self,
@@ -256,6 +254,11 @@ def open_redis(settings: Settings) -> ArqRedis:
         socket_keepalive=True,
     )
     return ArqRedis(pool, job_serializer=_to_json, job_deserializer=json.loads)
+
+
+def _parts(hints: Sequence[Hint], size: int) -> Iterator[Sequence[Hint]]:
+    for start in range(0, len(hints), size):
+        yield hints[start : start + size]
 
 
 def _to_text(hint_id: bytes) -> str:

@@ -1,6 +1,9 @@
 """What was left behind is swept up: lost workers, missing hints, timers and deadlines."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from support.tasks import (
     TENANT,
@@ -14,7 +17,8 @@ from support.tasks import (
 )
 from taskflow_core.app import App
 from taskflow_core.db import alone
-from taskflow_core.queue import Lane
+from taskflow_core.ids import new_id
+from taskflow_core.queue import HINTS_PER_SCRIPT, Hint, Lane
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.sweep import LOCK
 
@@ -76,6 +80,31 @@ async def test_all_hints_come_back_after_a_wipe(app: App):
     hints = {hint.decode() for hint in await app.queue.redis.zrange(LANE, 0, -1)}
     assert hints == {f"{task['id']}:0" for task in tasks}
     assert await app.sweep.run() == {}
+
+
+async def test_a_hint_that_was_dropped_while_the_sweep_looked_is_not_put_back(
+    app: App, monkeypatch: pytest.MonkeyPatch
+):
+    task = await app.creation.create(new_task())
+    await app.announcer.drain()
+    await in_the_past(app, run_at="10 seconds")
+    look = app.queue.missing
+
+    async def started_meanwhile(hints: Sequence[Hint]) -> list[Hint]:
+        assert await claim_by_hand(app, await open_test_session(app), task)
+        await app.queue.redis.zrem(LANE, f"{task['id']}:0")
+        return await look(hints)
+
+    monkeypatch.setattr(app.queue, "missing", started_meanwhile)
+    assert await app.sweep.run() == {}
+    assert await app.queue.redis.zrange(LANE, 0, -1) == []
+
+
+async def test_more_hints_than_one_script_takes_go_in_one_trip(app: App):
+    many = [Hint(Lane("default", "HIGH"), new_id(), 0, 0) for _ in range(2 * HINTS_PER_SCRIPT + 1)]
+    await app.queue.enqueue([*many, Hint(Lane("default", "LOW"), new_id(), 0, 0)])
+    assert await app.queue.redis.zcard(Lane("default", "HIGH").key) == len(many)
+    assert await app.queue.redis.zcard(Lane("default", "LOW").key) == 1
 
 
 async def test_a_timer_that_nobody_saw_come_due_is_queued(app: App):

@@ -120,6 +120,12 @@ WHERE status IN ('RETRYING', 'SCHEDULED') AND run_at < now() + make_interval(sec
 ORDER BY run_at, id LIMIT $3
 """
 
+# A task may have started, and its hint been dropped, between the look at its row and the look at Redis.
+STILL_WAITING = """
+SELECT id, attempt FROM tasks
+WHERE id = ANY($1::uuid[]) AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')
+"""
+
 BEGINNING = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
 
 
@@ -312,8 +318,15 @@ class Sweep:
         missing: list[Hint] = []
         for _, group in groupby(sorted(hints, key=lambda h: h.lane), key=lambda h: h.lane):
             missing += await self._queue.missing(list(group))
-        await self._queue.enqueue(missing)
-        return len(missing)
+        if not missing:
+            return 0
+        waiting = {
+            (row["id"], row["attempt"])
+            for row in await self._database.by_key.fetch(STILL_WAITING, [hint.task_id for hint in missing])
+        }
+        lost = [hint for hint in missing if (hint.task_id, hint.attempt) in waiting]
+        await self._queue.enqueue(lost)
+        return len(lost)
 
     async def _settle(self, settlements: list[Settlement]) -> int:
         return sum(await asyncio.gather(*map(self._settlement.settle, settlements)))
