@@ -175,7 +175,7 @@ async def test_a_cancellation_after_any_event_ends_everything_and_undoes_what_wa
         numbers = range(1, whole["last_sequence"])
         rows = await asyncio.gather(*(cancel_after(workflow_id, number) for number in numbers))
         cancelled = {number: row for number, row in enumerate(rows, 1) if row["status"] == "CANCELLED"}
-        assert len(cancelled) > len(numbers) / 2
+        assert len(cancelled) >= 10
         assert {row["status"] for row in rows} <= {"CANCELLED", "SUCCEEDED"}
         for number, row in cancelled.items():
             found = set((await statuses(app, row)).values())
