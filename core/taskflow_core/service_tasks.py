@@ -7,6 +7,8 @@ REPLAY = f"{PREFIX}replay"
 # nothing themselves; the execution advances when they end.
 DELAY = f"{PREFIX}delay"
 STEP = f"{PREFIX}step"
+# Neither lists nor statistics nor webhooks tell of these: the executions tell what happens.
+OF_EXECUTIONS = (DELAY, STEP)
 
 
 def is_reserved(task_type: str) -> bool:

@@ -10,7 +10,7 @@ from taskflow_core.app import App
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.workflows.checks import drawable
 from taskflow_core.workflows.drawing import draw
-from taskflow_core.workflows.graph import parse
+from taskflow_core.workflows.parse import parse
 from taskflow_core.workflows.problems import in_order
 from taskflow_proto.v1 import workflow_pb2, workflow_service_pb2, workflow_service_pb2_grpc
 from taskflow_server import pack, unpack

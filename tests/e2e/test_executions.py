@@ -57,6 +57,8 @@ def test_a_diamond_runs_and_tells_all_about_itself(rest: httpx.Client):
     assert [one["id"] for one in listed["executions"]] == [done["id"]]
     drawn = rest.get(f"/api/v1/executions/{done['id']}:render")
     assert drawn.headers["content-type"] == "text/vnd.mermaid"
+    svg = rest.get(f"/api/v1/executions/{done['id']}:render", params={"format": "SVG"})
+    assert (svg.headers["content-type"], svg.text.startswith("<svg")) == ("image/svg+xml", True)
     lines = rest.get(f"/api/v1/executions/{done['id']}/events:stream").text.splitlines()
     assert [event.name for event in server_sent_events([*lines, ""])] == ["snapshot", "closing"]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from integration.test_executions import TENANT, kinds, make, run, start, task, until, working
 from support.executions import definition
+from support.running import kinds, make, run, start, task, until, working
+from support.tasks import TENANT
 from taskflow_core.app import App
 from taskflow_core.executions.read import Whole
 from taskflow_core.settings import Settings

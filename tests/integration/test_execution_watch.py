@@ -8,8 +8,9 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from integration.test_executions import TENANT, make, start
 from integration.test_watch import TIMES, Clock, kinds
+from support.running import make, start
+from support.tasks import TENANT
 from taskflow_core.app import App
 from taskflow_core.executions.read import Whole
 from taskflow_core.executions.steer import NewSignal

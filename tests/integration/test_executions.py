@@ -2,36 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 
 from support.executions import definition, edge
+from support.running import ended, kinds, make, run, runs, start, statuses, task, until, working
+from support.tasks import TENANT
 from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, InvalidArgument, NotFound, PartOfExecution, WrongStatus
 from taskflow_core.executions.read import Whole
 from taskflow_core.executions.rerun import RerunOrder
-from taskflow_core.executions.start import NewExecution
 from taskflow_core.executions.steer import NewSignal
-from taskflow_core.queue import lanes
 from taskflow_core.settings import Settings
-from taskflow_core.states import Priority
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.tasks.retry import NewPayload
-from taskflow_core.tasks.rows import Row
 from taskflow_core.watch import Closing, Event, Snapshot
-from taskflow_core.workflows.definitions import NewWorkflow
 from taskflow_worker import Fail, TaskContext
-from taskflow_worker.engine import TaskWorker
-from taskflow_worker.registry import Handler, Registry
-from taskflow_worker.service_handlers import service_handlers
 
-TENANT = "default"
 Json = dict[str, Any]
 
 
@@ -44,94 +34,6 @@ def settings(database_url: str, redis_url: str) -> Settings:
         worker_drain_grace=0.05,
         cancel_grace=0.5,
     )
-
-
-async def double(context: TaskContext, payload: Json) -> Any:
-    return payload["n"] * 2
-
-
-async def echo(context: TaskContext, payload: Json) -> Json:
-    return payload
-
-
-async def refuse(context: TaskContext, payload: Json) -> None:
-    raise Fail("refused")
-
-
-async def forever(context: TaskContext, payload: Json) -> None:
-    await asyncio.Event().wait()
-
-
-HANDLERS = {"double": double, "echo": echo, "refuse": refuse, "forever": forever}
-
-
-@asynccontextmanager
-async def working(app: App, **more: Callable[..., Any]) -> AsyncIterator[TaskWorker]:
-    handlers = [Handler(name, function) for name, function in (HANDLERS | more).items()]
-    registry = Registry([*handlers, *service_handlers(app)])
-    worker = TaskWorker(app, registry, lanes(["default"], tuple(Priority)))
-    main = asyncio.create_task(worker.main())
-    try:
-        # Definitions name task types that a worker must have registered.
-        while not await app.database.pool.fetchval("SELECT count(*) FROM task_types"):
-            await asyncio.sleep(0.01)
-        yield worker
-    finally:
-        worker.drain()
-        await main
-
-
-def task(node_id: str, task_type: str = "echo", payload: Json | None = None, **fields: Any) -> Json:
-    computed = fields.pop("computed", {})
-    template = {"task_type": task_type, "payload": payload or {}, "payload_expressions": computed}
-    return {"id": node_id, "task": template, **fields}
-
-
-async def make(app: App, nodes: Sequence[Json], edges: Sequence[Json] = (), **fields: Any) -> UUID:
-    content = definition(nodes, edges, **{"name": f"w-{uuid4().hex[:8]}"} | fields)
-    row = await app.workflows.create(NewWorkflow(TENANT, content))
-    workflow_id: UUID = row["id"]
-    return workflow_id
-
-
-async def start(app: App, workflow_id: UUID, input: Json | None = None, **fields: Any) -> Row:
-    new = NewExecution(
-        tenant_id=TENANT, actor="tester", workflow_id=workflow_id, input=json.dumps(input or {}), **fields
-    )
-    return await app.executions.start.start(new)
-
-
-async def ended(app: App, execution: Row, seconds: float = 20) -> Row:
-    row = await app.executions.watch.wait(TENANT, execution["id"], seconds)
-    assert row["finished_at"] is not None, await statuses(app, execution)
-    return row
-
-
-async def run(app: App, workflow_id: UUID, input: Json | None = None, **fields: Any) -> Row:
-    return await ended(app, await start(app, workflow_id, input, **fields))
-
-
-async def runs(app: App, execution: Row) -> dict[str, Row]:
-    whole = await app.executions.reader.whole(execution["tenant_id"], execution["id"])
-    return {row["path"]: row for row in whole.runs}
-
-
-async def statuses(app: App, execution: Row) -> dict[str, str]:
-    return {path: row["status"] for path, row in (await runs(app, execution)).items()}
-
-
-async def kinds(app: App, execution: Row) -> list[str]:
-    page = await app.executions.reader.list_events(TENANT, execution["id"], PageRequest(1000))
-    assert [row["sequence"] for row in page.rows] == list(range(1, len(page.rows) + 1))
-    return [row["kind"] for row in page.rows]
-
-
-async def until(app: App, execution: Row, path: str, status: str) -> Row:
-    """The node run, once it is in a status."""
-    async with asyncio.timeout(20):
-        while (found := (await runs(app, execution)).get(path)) is None or found["status"] != status:
-            await asyncio.sleep(0.01)
-    return found
 
 
 async def test_a_chain_hands_results_on_and_its_last_result_is_the_output(app: App):
@@ -443,14 +345,16 @@ async def test_a_rerun_takes_over_what_does_not_come_after_its_node(app: App):
 
 async def test_old_executions_are_deleted_and_the_tasks_of_running_ones_are_kept(app: App):
     async with working(app):
-        old = await run(app, await make(app, [task("a")]))
+        await make(app, [task("a")], name="child")
+        old = await run(app, await make(app, [{"id": "sub", "subworkflow": {"workflow_name": "child"}}]))
         waiting = await start(app, await make(app, [task("a"), {"id": "w", "wait": {}}], [edge("a", "w")]))
         await until(app, waiting, "w", "WAITING")
         past = "SET finished_at = finished_at - interval '1 year' WHERE finished_at IS NOT NULL"
         await app.database.pool.execute(f"UPDATE tasks {past}")
         await app.database.pool.execute(f"UPDATE workflow_executions {past}")
-        assert (await app.retention.run())["tasks"] == 1
-        assert await app.executions.retention.run() == 1
+        # The task of the child, and the one that told the parent of its end.
+        assert (await app.retention.run())["tasks"] == 2
+        assert await app.executions.retention.run() == 2
         with pytest.raises(NotFound):
             await app.executions.reader.get(TENANT, old["id"])
         assert (await runs(app, waiting))["a"]["result"] == "{}"

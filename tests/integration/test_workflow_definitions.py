@@ -11,7 +11,7 @@ from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, EtagMismatch, InvalidArgument, NotFound
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.workflows.definitions import NewWorkflow
-from taskflow_core.workflows.graph import parse_definition
+from taskflow_core.workflows.parse import parse_definition
 
 
 @pytest.fixture

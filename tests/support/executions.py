@@ -21,7 +21,7 @@ from taskflow_core.ids import new_id
 from taskflow_core.payloads import canonical_json
 from taskflow_core.service_tasks import STEP
 from taskflow_core.states import NODE_RUN_MOVES, ExecutionStatus, TaskStatus
-from taskflow_core.workflows.graph import parse_definition
+from taskflow_core.workflows.parse import parse_definition
 
 NOW = datetime(2026, 1, 31, 9, tzinfo=UTC)
 

@@ -12,8 +12,10 @@ from taskflow_worker import TaskContext, register_task_handler
 
 @register_task_handler("faults.work")
 async def work(context: TaskContext, payload: dict[str, Any]) -> dict[str, int]:
-    """Takes `seconds`, and fails in the first `failures` attempts."""
+    """Takes `seconds`, takes the worker with it in the first `exits` attempts, and fails in the first `failures`."""
     _note("begin", context)
+    if context.attempt <= payload.get("exits", 0):
+        os._exit(1)
     try:
         await asyncio.sleep(payload.get("seconds", 0))
     except asyncio.CancelledError:

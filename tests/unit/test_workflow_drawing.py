@@ -13,7 +13,7 @@ from support.workflows import chain, edge, task_node
 from taskflow_core.workflows.drawing import Drawing, DrawingFormat, draw
 from taskflow_core.workflows.drawing.boxes import picture
 from taskflow_core.workflows.drawing.layers import Size, lay_out
-from taskflow_core.workflows.graph import parse
+from taskflow_core.workflows.parse import parse
 
 ROUNDING = 1e-6
 SVG = "{http://www.w3.org/2000/svg}"

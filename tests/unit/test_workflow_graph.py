@@ -19,9 +19,8 @@ from taskflow_core.workflows.graph import (
     TaskTemplate,
     Wait,
     WaitMode,
-    parse,
-    parse_definition,
 )
+from taskflow_core.workflows.parse import parse, parse_definition
 
 EXAMPLES = Path(__file__).parents[2] / "clients/python/examples/workflows"
 

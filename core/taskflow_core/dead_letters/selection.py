@@ -5,10 +5,11 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, literal_column
 
-from taskflow_core.filters import ENUM, INTEGER, TEXT, TIMESTAMP, FilterField, compile_filter
+from taskflow_core.filters import ENUM, INTEGER, TEXT, TIMESTAMP, FilterField
 from taskflow_core.models import DEAD_LETTER, Task
 from taskflow_core.states import DeadLetterCause
 from taskflow_core.tasks import read
+from taskflow_core.tasks.shown import shown_tasks
 
 FILTER_FIELDS = read.FILTER_FIELDS | {
     "fingerprint": FilterField(Task.error_fingerprint, TEXT),
@@ -31,8 +32,5 @@ class Selection:
         # Written out, and not bound, so that the planner sees that the partial indexes fit.
         found: list[ColumnElement[bool]] = [Task.tenant_id == tenant_id, literal_column(DEAD_LETTER, Boolean)]
         if self.ids:
-            found.append(Task.id.in_(self.ids))
-        condition = compile_filter(self.filter, FILTER_FIELDS)
-        if condition is not None:
-            found.append(condition)
-        return found
+            return [*found, Task.id.in_(self.ids)]
+        return [*found, *shown_tasks(self.filter, FILTER_FIELDS)]

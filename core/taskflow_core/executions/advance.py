@@ -20,6 +20,7 @@ from taskflow_core.executions.children import child_row, insert_executions
 from taskflow_core.executions.definitions import Definitions
 from taskflow_core.executions.ended import read_ended
 from taskflow_core.executions.happen import Happening, Started, TaskEnded, advance
+from taskflow_core.executions.orders import orders_of
 from taskflow_core.executions.paths import is_under
 from taskflow_core.executions.plan import Limits, Plan
 from taskflow_core.executions.planned import SERVICE, PlannedTask, engine_error, reserved_task
@@ -237,21 +238,12 @@ async def _cancel_tasks(
 
 
 async def _tell_relatives(connection: Connection, plans: Mapping[UUID, Plan], done: Advanced) -> None:
-    """Tell parents of children that have ended, and children that they are to stop: each by a task of its own.
-
-    So no transaction holds more executions than it locked at its start, in the order of their ids.
-    """
-    tasks: list[tuple[UUID, PlannedTask]] = []
-    for plan in plans.values():
-        execution = plan.execution
-        for child_id in plan.cancelled_children:
-            order = {"cancel": f"execution {execution.id}, of which it is a part, no longer needs it"}
-            tasks.append((child_id, PlannedTask(new_id(), "", reserved_task(execution, STEP, order))))
-        parent_id = execution.parent_execution_id
-        ends_here = execution.finished_at is not None and plan.state.execution.finished_at is None
-        if ends_here and parent_id is not None:
-            order = {"node_run_id": str(execution.parent_node_run_id)}
-            tasks.append((parent_id, PlannedTask(new_id(), "", reserved_task(execution, STEP, order))))
+    """Tell parents of children that have ended, and children that they are to stop or to run on."""
+    tasks = [
+        (relative_id, PlannedTask(new_id(), "", reserved_task(plan.execution, STEP, order)))
+        for plan in plans.values()
+        for relative_id, order in orders_of(plan)
+    ]
     rows = await insert_tasks(connection, tasks)
     done.announcements += [Announcement(row["id"], hint_if_near(row, row["now"])) for row in rows]
 

@@ -183,7 +183,10 @@ def _scope(run: Run, path: str, place: int, item: str | None = None) -> Scope:
 
 
 def begin_child(plan: Plan, run: Run, subworkflow: Subworkflow, edges: list[Edge]) -> None:
-    """Start the child of a SUBWORKFLOW node, the first or another after one that failed."""
+    """Start the child of a SUBWORKFLOW node, the first or another after one that failed; or let one run on."""
+    if run.status is NodeRunStatus.PENDING and run.child_execution_id is not None:
+        plan.resumed.append(plan.begin(run.path, NodeRunStatus.RUNNING, STARTED, attempt=run.attempt + 1))
+        return
     ref = WorkflowRef(subworkflow.workflow_id, subworkflow.workflow_name, subworkflow.version)
     if ref not in plan.state.workflows:
         raise Need(workflow=ref)

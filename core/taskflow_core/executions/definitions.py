@@ -7,7 +7,8 @@ from uuid import UUID
 
 from taskflow_core.db import Connection
 from taskflow_core.executions.state import ChildWorkflow, WorkflowRef
-from taskflow_core.workflows.graph import Definition, parse_definition
+from taskflow_core.workflows.graph import Definition
+from taskflow_core.workflows.parse import parse_definition
 
 # Definitions kept; a large one may take a megabyte.
 KEPT = 1000

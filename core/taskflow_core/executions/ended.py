@@ -8,13 +8,13 @@ from uuid import UUID
 
 from taskflow_core.db import Connection
 from taskflow_core.executions.happen import (
-    CancelRequested,
     ChildEnded,
     Happening,
     Stepped,
     TaskEnded,
     TaskRetrying,
 )
+from taskflow_core.executions.orders import from_parent, is_from_parent
 from taskflow_core.executions.reading import RUN_COLUMNS, add_graphs, read_around, result_value
 from taskflow_core.executions.state import State
 from taskflow_core.service_tasks import STEP
@@ -56,15 +56,13 @@ async def read_ended(
     # Of the engine's own tasks: what they are for.
     orders = {task["id"]: json.loads(task["payload"]) for task in tasks if task["payload"] is not None}
     stepped = [UUID(order["node_run_id"]) for order in orders.values() if "node_run_id" in order]
-    runs = [
-        run
-        for run in await connection.fetch(RUNS, task_ids, stepped, list(states))
-        if run["execution_id"] in states
-    ]
+    # Those of others are of parents, from which an order comes.
+    found = await connection.fetch(RUNS, task_ids, stepped, list(states))
+    runs = [run for run in found if run["execution_id"] in states]
     add_graphs(states, runs)
     await read_around(connection, states, {(run["execution_id"], run["scope"]) for run in runs})
     children = await _children(connection, runs, orders) if stepped else {}
-    return _happenings(states, tasks, runs, orders, children)
+    return _happenings(states, tasks, found, orders, children)
 
 
 async def _children(connection: Connection, runs: Sequence[Row], orders: Orders) -> dict[UUID, Row]:
@@ -94,8 +92,8 @@ def _happenings(
         order = orders.get(task["id"])
         run = by_task.get((task["execution_id"], task["id"]))
         happening: Happening | None = None
-        if order is not None and "cancel" in order:
-            happening = CancelRequested(order["cancel"])
+        if order is not None and is_from_parent(order):
+            happening = from_parent(order, task["execution_id"], by_id)
         elif order is not None:
             run = by_id.get(order["node_run_id"])
             happening = None if run is None else _step(run, children)

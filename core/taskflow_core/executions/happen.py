@@ -18,7 +18,13 @@ from taskflow_core.executions.undo import undo_ended
 from taskflow_core.executions.walk import enter, undo_on, walk_on
 from taskflow_core.executions.ways import ways_into
 from taskflow_core.retry import RetryPolicy
-from taskflow_core.states import ExecutionEventKind, ExecutionStatus, NodeRunStatus, TaskStatus
+from taskflow_core.states import (
+    EXECUTION_FINAL,
+    ExecutionEventKind,
+    ExecutionStatus,
+    NodeRunStatus,
+    TaskStatus,
+)
 from taskflow_core.tasks.fail import effective_policy
 from taskflow_core.workflows.expression_syntax import ExpressionError
 from taskflow_core.workflows.graph import Edge, NodeType, Subworkflow, Wait
@@ -95,6 +101,7 @@ class CancelRequested:
 
     reason: str
     skip_compensation: bool = False
+    by_parent: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ class Retried:
     """Somebody wants an execution that did not succeed to run on."""
 
     reason: str
+    by_parent: bool = False
 
 
 Happening = (
@@ -152,9 +160,13 @@ def _obey(plan: Plan, happening: Happening) -> None:
         case TimedOut():
             fail_execution(plan, engine_error("ExecutionTimeout", "the execution ran past its timeout"))
         case CancelRequested():
+            plan.tells_parent |= happening.by_parent and plan.execution.status in EXECUTION_FINAL
             cancel_execution(plan, happening.reason, skip_compensation=happening.skip_compensation)
         case Retried():
-            retry_execution(plan, happening.reason)
+            if plan.execution.status in (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED):
+                retry_execution(plan, happening.reason)
+            # One that succeeded meanwhile gives its output.
+            plan.tells_parent |= happening.by_parent and plan.execution.status is ExecutionStatus.SUCCEEDED
 
 
 def _task_ended(plan: Plan, ended: TaskEnded) -> None:

@@ -72,6 +72,8 @@ class Plan:
     cancelled_tasks: dict[UUID, str] = field(default_factory=dict)  # with the paths of their runs
     children: list[PlannedChild] = field(default_factory=list)
     cancelled_children: list[UUID] = field(default_factory=list)
+    resumed: list[Run] = field(default_factory=list)  # SUBWORKFLOW runs whose children are to run on
+    tells_parent: bool = False  # again, how it has ended
     taken_signals: dict[UUID, UUID] = field(default_factory=dict)  # signal: node run
     dropped: list[str] = field(default_factory=list)  # PARALLEL runs whose graphs are forgotten
     events: list[PlannedEvent] = field(default_factory=list)

@@ -16,7 +16,8 @@ from taskflow_core.paging import PageTokens, parse_order
 from taskflow_core.states import ExecutionStatus, NodeRunStatus, Priority, TaskStatus
 from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
-from taskflow_core.workflows.graph import Graph, NodeType, parse
+from taskflow_core.workflows.graph import Graph, NodeType
+from taskflow_core.workflows.parse import parse
 
 # The node runs that come with an execution; ListNodeRuns has all.
 FIRST_RUNS = 1000

@@ -5,13 +5,13 @@ from taskflow_core.db import Database
 
 BATCH = 100
 
-# A child stays as long as its parent may want to know how it ended.
+# A child stays as long as its parent, which may want to know how it ended, or it to run on.
 DELETE = """
 WITH old AS MATERIALIZED (
   SELECT e.id FROM workflow_executions e
   WHERE e.finished_at IS NOT NULL AND e.finished_at < now() - make_interval(secs => $1)
     AND NOT EXISTS (SELECT FROM workflow_executions p
-                    WHERE p.id = e.parent_execution_id AND p.finished_at IS NULL)
+                    WHERE p.id = e.parent_execution_id)
   ORDER BY e.finished_at, e.id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), runs AS (
   DELETE FROM node_runs n USING old WHERE n.execution_id = old.id
@@ -42,5 +42,6 @@ class ExecutionRetention:
             # Who watches one of them is told.
             self._announcer.announce(Announcement(row["id"]) for row in rows)
             deleted += len(rows)
-            if len(rows) < BATCH:
+            # Children go in the round after that of their parents.
+            if not rows:
                 return deleted

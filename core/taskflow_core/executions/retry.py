@@ -1,7 +1,7 @@
 """FAILED | CANCELLED -> RUNNING: an execution runs on from the nodes that failed, were cancelled or were undone.
 
 What succeeded keeps its result, unless it comes after something that runs again. Inside a PARALLEL node only the
-graphs that did not succeed run again.
+graphs that did not succeed run again, and the child of a SUBWORKFLOW node runs on in the same way.
 """
 
 from dataclasses import replace
@@ -52,7 +52,7 @@ def _reset(plan: Plan, scope: str) -> bool:
         else:
             if run.scopes is not None:
                 plan.dropped.append(run.path)
-            _put_back(plan, run)
+            _put_back(plan, run, keeps_child=node.id not in after)
     return bool(own)
 
 
@@ -87,8 +87,12 @@ def nodes_after(graph: Graph, node_ids: set[str]) -> set[str]:
     return found
 
 
-def _put_back(plan: Plan, run: Run) -> Run:
-    """A final run becomes PENDING, as if it had just been reached; its attempts count on."""
+def _put_back(plan: Plan, run: Run, *, keeps_child: bool = False) -> Run:
+    """A final run becomes PENDING, as if it had just been reached; its attempts count on.
+
+    With `keeps_child` a child that did not succeed runs on when the run begins; else it gets another.
+    """
+    keeps_child &= run.status in (NodeRunStatus.FAILED, NodeRunStatus.CANCELLED)
     if not run.is_open:
         plan.execution.open_runs += 1
     plan.runs[run.path] = replace(
@@ -104,6 +108,7 @@ def _put_back(plan: Plan, run: Run) -> Run:
             parent_node_run_id=run.parent_node_run_id,
         ),
         attempt=run.attempt,
+        child_execution_id=run.child_execution_id if keeps_child else None,
     )
     return plan.runs[run.path]
 
@@ -129,4 +134,3 @@ def _reset_parallel(plan: Plan, run: Run) -> None:
         scopes_settled=settled,
         scopes_succeeded=settled,
     )
-    plan.openings[run.path] = None

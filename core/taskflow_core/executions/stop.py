@@ -25,7 +25,8 @@ def stop_run(plan: Plan, run: Run, error: Error | None = None) -> None:
     run = plan.change(run.path, stop={"error": error})
     if run.task_id is not None:
         plan.cancelled_tasks[run.task_id] = run.path
-    elif run.child_execution_id is not None and _takes_child_along(plan, run):
+    elif _has_child_to_stop(plan, run):
+        assert run.child_execution_id is not None  # noqa: S101 - it was looked for
         plan.cancelled_children.append(run.child_execution_id)
     else:
         end_stopped(plan, run)
@@ -70,6 +71,9 @@ def run_out_of_time(plan: Plan, path: str) -> None:
         stop_open(plan, path)
 
 
-def _takes_child_along(plan: Plan, run: Run) -> bool:
+def _has_child_to_stop(plan: Plan, run: Run) -> bool:
+    """Whether a child runs that does not go on by itself; that of a PENDING run was not told to run on yet."""
+    if run.child_execution_id is None or run.status is NodeRunStatus.PENDING:
+        return False
     work = plan.node_at(run.path).work
     return isinstance(work, Subworkflow) and work.cancel_policy is CancelPolicy.CANCEL

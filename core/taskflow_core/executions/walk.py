@@ -106,6 +106,8 @@ def _look(plan: Plan, scope: str, node_id: str) -> None:
     node = graph.by_id[node_id]
     run = plan.find(run_path(scope, node_id))
     if run is not None and run.status is not NodeRunStatus.PENDING:
+        if run.scopes:
+            plan.openings[run.path] = None  # after a retry its graphs go on
         return
     ways = ways_into(plan, scope, graph, node)
     starts = True if not ways.all else ways.verdict(node.join)

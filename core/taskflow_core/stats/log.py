@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from taskflow_core.db import Connection
+from taskflow_core.service_tasks import OF_EXECUTIONS
 from taskflow_core.stats.durations import bucket_sql
 from taskflow_core.stats.figures import COUNTED_KINDS, Figures, Slot, TaskGroup
 from taskflow_core.tasks.rows import Row
@@ -56,6 +57,7 @@ WITH part AS MATERIALIZED (
 ), counted AS MATERIALIZED (
   SELECT id, tenant_id, queue, priority, task_type FROM tasks
   WHERE id = ANY(ARRAY(SELECT DISTINCT task_id FROM part))
+    AND task_type NOT IN ({", ".join(f"'{name}'" for name in OF_EXECUTIONS)})
 ), written AS MATERIALIZED (
   SELECT f.kind, f.created_at, f.state, f.left_state, f.left_at, t.tenant_id, t.queue, t.priority, t.task_type,
     {MINUTE_OF.format("f.created_at")} AS minute,

@@ -10,12 +10,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from taskflow_core.db import Database
 from taskflow_core.errors import NotFound
-from taskflow_core.filters import ENUM, INTEGER, TEXT, TEXT_LIST, TIMESTAMP, FilterField, compile_filter
+from taskflow_core.filters import ENUM, INTEGER, TEXT, TEXT_LIST, TIMESTAMP, FilterField
 from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.models import Task, TaskAttempt, TaskEvent, TaskResult, TaskType, WorkerSession
 from taskflow_core.paging import Order, PageTokens, page_size, parse_order
 from taskflow_core.states import Priority, TaskStatus
 from taskflow_core.tasks.rows import Row, columns
+from taskflow_core.tasks.shown import shown_tasks
 
 GET = f"""
 SELECT {columns("t")}, r.result, r.result_url FROM tasks t LEFT JOIN task_results r ON r.task_id = t.id
@@ -91,9 +92,7 @@ class TaskReader:
         else:
             query = select(*BASIC_COLUMNS)
         query = query.where(Task.tenant_id == tenant_id)
-        condition = compile_filter(filter, FILTER_FIELDS)
-        if condition is not None:
-            query = query.where(condition)
+        query = query.where(*shown_tasks(filter, FILTER_FIELDS))
         arguments = {"list": "tasks", "tenant": tenant_id, "filter": filter, "order": str(order)}
         return await fetch_page(self._database, self._tokens, query, order, page, arguments)
 
@@ -144,9 +143,7 @@ class TaskReader:
         Raises InvalidArgument (INVALID_FILTER).
         """
         query = select(Task.id).where(Task.tenant_id == tenant_id, Task.status.in_(statuses))
-        condition = compile_filter(filter, FILTER_FIELDS)
-        if condition is not None:
-            query = query.where(condition)
+        query = query.where(*shown_tasks(filter, FILTER_FIELDS))
         async with self._database.engine.connect() as connection:
             ids = await connection.scalars(query.order_by(Task.created_at, Task.id).limit(limit))
             return list(ids)

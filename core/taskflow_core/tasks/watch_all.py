@@ -6,16 +6,16 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from taskflow_core.errors import InvalidArgument
-from taskflow_core.filters import matcher
 from taskflow_core.paging import PageTokens
 from taskflow_core.tail import Line, Place, Tail
 from taskflow_core.tail.log import Log
 from taskflow_core.tasks.read import FILTER_FIELDS, PageRequest, TaskReader
 from taskflow_core.tasks.rows import Row
+from taskflow_core.tasks.shown import shows
 from taskflow_core.watch import Closing, KeepAlive, Snapshot, WatchTimes
 
 # Tasks read at a time; they wait in memory until the watcher has taken them.
@@ -142,7 +142,7 @@ class TenantWatch:
     ) -> AsyncGenerator[TenantMessage, None]:
         # Spread, so that watches opened together do not end together.
         end = self._clock() + self._times.max_duration * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
-        matches: Callable[[Any], bool] = matcher(filter, FILTER_FIELDS)
+        matches = shows(filter, FILTER_FIELDS)
         place = await self._resume(tenant_id, resume_token)
         shown = _Shown()
         if place is None:

@@ -77,6 +77,7 @@ JOIN (VALUES
   ('SUCCEEDED', 'task.success'), ('FAILED', 'task.failed'), ('FAILED', 'task.dead_lettered'),
   ('CANCELLED', 'task.cancelled')) AS types (kind, event_type) ON types.kind = e.kind
 JOIN webhooks w ON w.id = $1 AND w.tenant_id = e.tenant_id AND webhook_wants(w.event_types, types.event_type)
+JOIN tasks t ON t.id = e.task_id AND t.task_type NOT IN ('taskflow.delay', 'taskflow.step')
 """
     + _UNTOLD.format(subject="e.task_id", event_type="types.event_type"),
     plan_statement="""

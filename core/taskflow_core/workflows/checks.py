@@ -9,8 +9,9 @@ from taskflow_core.db import Database
 from taskflow_core.errors import InvalidArgument
 from taskflow_core.payloads import canonical_json, check_payload
 from taskflow_core.workflows.expression_rules import expression_problems
-from taskflow_core.workflows.graph import Graph, NodeType, parse
+from taskflow_core.workflows.graph import Graph, NodeType
 from taskflow_core.workflows.levels import levels
+from taskflow_core.workflows.parse import parse
 from taskflow_core.workflows.problems import Problem, Rule, in_order, refusal
 from taskflow_core.workflows.references import reference_problems
 from taskflow_core.workflows.schemas import schema_violations

@@ -7,8 +7,9 @@ from uuid import UUID
 from taskflow_core.db import Database
 from taskflow_core.service_tasks import PREFIX, is_reserved
 from taskflow_core.tasks.rows import Row
-from taskflow_core.workflows.graph import Graph, Subworkflow, TaskTemplate, parse
+from taskflow_core.workflows.graph import Graph, Subworkflow, TaskTemplate
 from taskflow_core.workflows.levels import levels
+from taskflow_core.workflows.parse import parse
 from taskflow_core.workflows.problems import Problem, Rule
 from taskflow_core.workflows.shape_rules import meant
 

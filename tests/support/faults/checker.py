@@ -17,6 +17,7 @@ import asyncpg
 from support.faults import executions
 from support.faults.executions import Execution
 from support.faults.load import Submission
+from taskflow_core.service_tasks import is_reserved
 from taskflow_core.states import TASK_FINAL, TASK_MOVES, TaskStatus
 
 Row = Any
@@ -94,8 +95,15 @@ async def read_history(
 def problems(history: History) -> Iterator[str]:
     """One line for each promise that was broken."""
     yield from _lost(history)
+    yield from task_problems(history)
+
+
+def task_problems(history: History) -> Iterator[str]:
+    """One line for each promise about a task of a handler that was broken, whoever created it."""
     yield from _doubled(history)
     for task_id, task in history.tasks.items():
+        if is_reserved(task["task_type"]):
+            continue
         for problem in (
             *_stuck(task),
             *_wrong_result(task, history),

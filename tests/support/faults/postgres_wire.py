@@ -12,6 +12,7 @@ class Requests:
         self._buffer = b""
         self._started = False
         self._prepared: dict[bytes, bytes] = {}
+        self.in_transaction = False  # with all that was read; one that was committed is over
 
     def statements(self, data: bytes) -> list[bytes]:
         """The text of the statements that are run by what these bytes complete."""
@@ -28,7 +29,14 @@ class Requests:
                     run.append(self._prepared.get(name, b""))
                 case b"Q":  # simple query
                     run.append(body)
+                    self._follow_transaction(body)
         return run
+
+    def _follow_transaction(self, statement: bytes) -> None:
+        if statement.startswith(b"BEGIN"):
+            self.in_transaction = True
+        elif statement.startswith((b"COMMIT;", b"ROLLBACK;")):
+            self.in_transaction = False
 
     def _next_packet(self) -> tuple[bytes, bytes] | None:
         type_length = 1 if self._started else 0

@@ -24,6 +24,7 @@ class _Line:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     requests: Requests = field(default_factory=Requests)
+    is_marked: bool = False  # to be cut once the transaction that runs is committed
     swallows: bool = False
 
     def cut(self) -> None:
@@ -79,7 +80,8 @@ class Proxy:
     def cut_after(self, marker: str, times: int) -> None:
         """Let the next `times` statements with this text be done, swallow their answers and cut the lines.
 
-        The client cannot know whether its commit took; it did. Only for lines to PostgreSQL.
+        Of a statement in a transaction that is the answer to its COMMIT. The client cannot know whether its commit
+        took; it did. Only for lines to PostgreSQL.
         """
         self.cuts = 0
         self._marker, self._cuts_left = marker.encode(), times
@@ -140,8 +142,11 @@ class Proxy:
             await self._flows.wait()
             statements = line.requests.statements(data)
             if self._cuts_left and any(self._marker in statement for statement in statements):
-                self._cuts_left -= 1
-                line.swallows = True
+                line.is_marked = True
+            if line.is_marked and not line.requests.in_transaction:
+                line.is_marked = False
+                line.swallows = self._cuts_left > 0
+                self._cuts_left -= line.swallows
             line.server.write(data)
             await line.server.drain()
 

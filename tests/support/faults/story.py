@@ -34,7 +34,7 @@ class Story:
         """Wait until so many attempts have begun; with `pid=` or `task_id=`, only those count."""
         await until(lambda: self.count("begin", **where) >= count, seconds, f"{count} attempts begin")
 
-    async def busy_worker(self, attempts: int) -> Process:
+    async def busy_worker(self, attempts: int, seconds: float = PATIENCE) -> Process:
         """A worker that has begun so many attempts of this test, once there is one."""
         busy: list[Process] = []
 
@@ -42,7 +42,7 @@ class Story:
             busy[:] = [w for w in self.cluster.workers if self.count("begin", pid=w.pid) >= attempts]
             return bool(busy)
 
-        await until(find, PATIENCE, f"a worker begins {attempts} attempts")
+        await until(find, seconds, f"a worker begins {attempts} attempts")
         return busy[0]
 
     def count(self, step: executions.Step, **where: Any) -> int:

@@ -70,6 +70,9 @@ type TaskServiceClient interface {
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*Task, error)
 	// Lists tasks, newest first unless `order_by` says otherwise.
 	//
+	// The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+	// dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
+	//
 	// Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 	// Cancels a task.
@@ -377,6 +380,9 @@ type TaskServiceServer interface {
 	// Errors: NOT_FOUND.
 	GetTask(context.Context, *GetTaskRequest) (*Task, error)
 	// Lists tasks, newest first unless `order_by` says otherwise.
+	//
+	// The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+	// dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
 	//
 	// Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)

@@ -507,7 +507,7 @@ const (
 	NodeRun_RETRYING NodeRun_Status = 4
 	// Final: its result is there.
 	NodeRun_SUCCEEDED NodeRun_Status = 5
-	// Final: no attempt is left, or it timed out. RetryExecution starts it anew.
+	// Final: no attempt is left, or it timed out. RetryExecution starts it anew, or lets its child run on.
 	NodeRun_FAILED NodeRun_Status = 6
 	// Final: the execution took another way.
 	NodeRun_SKIPPED NodeRun_Status = 7

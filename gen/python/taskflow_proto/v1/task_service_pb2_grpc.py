@@ -172,6 +172,9 @@ class TaskServiceServicer:
     def ListTasks(self, request, context):
         """Lists tasks, newest first unless `order_by` says otherwise.
 
+        The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+        dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
+
         Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

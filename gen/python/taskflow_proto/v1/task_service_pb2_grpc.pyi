@@ -63,6 +63,9 @@ class TaskServiceStub:
     ListTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListTasksRequest, _task_service_pb2.ListTasksResponse]
     """Lists tasks, newest first unless `order_by` says otherwise.
 
+    The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+    dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
+
     Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
     """
     CancelTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.CancelTaskRequest, _task_pb2.Task]
@@ -166,6 +169,9 @@ class TaskServiceAsyncStub(TaskServiceStub):
     """
     ListTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListTasksRequest, _task_service_pb2.ListTasksResponse]  # type: ignore[assignment]
     """Lists tasks, newest first unless `order_by` says otherwise.
+
+    The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+    dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
 
     Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
     """
@@ -297,6 +303,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.ListTasksResponse, _abc.Awaitable[_task_service_pb2.ListTasksResponse]]:
         """Lists tasks, newest first unless `order_by` says otherwise.
+
+        The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+        dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
 
         Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
         """

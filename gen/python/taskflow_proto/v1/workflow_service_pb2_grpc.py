@@ -293,7 +293,9 @@ class WorkflowServiceServicer:
     def RetryExecution(self, request, context):
         """Runs a FAILED or CANCELLED execution on, from the nodes that failed or were cancelled. Results are kept.
 
-        Nodes that were COMPENSATED run again. Its `expire_time` and timeout start anew.
+        The child of a SUBWORKFLOW node that did not succeed runs on in the same way. Nodes that were COMPENSATED run
+        again, with all that comes after them; a WAIT node among these waits for another signal. The execution's
+        timeout starts anew, and an `expire_time` that has passed is lifted.
 
         Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
         """

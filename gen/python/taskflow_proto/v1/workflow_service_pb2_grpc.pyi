@@ -123,7 +123,9 @@ class WorkflowServiceStub:
     RetryExecution: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.RetryExecutionRequest, _workflow_pb2.Execution]
     """Runs a FAILED or CANCELLED execution on, from the nodes that failed or were cancelled. Results are kept.
 
-    Nodes that were COMPENSATED run again. Its `expire_time` and timeout start anew.
+    The child of a SUBWORKFLOW node that did not succeed runs on in the same way. Nodes that were COMPENSATED run
+    again, with all that comes after them; a WAIT node among these waits for another signal. The execution's
+    timeout starts anew, and an `expire_time` that has passed is lifted.
 
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
     """
@@ -266,7 +268,9 @@ class WorkflowServiceAsyncStub(WorkflowServiceStub):
     RetryExecution: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.RetryExecutionRequest, _workflow_pb2.Execution]  # type: ignore[assignment]
     """Runs a FAILED or CANCELLED execution on, from the nodes that failed or were cancelled. Results are kept.
 
-    Nodes that were COMPENSATED run again. Its `expire_time` and timeout start anew.
+    The child of a SUBWORKFLOW node that did not succeed runs on in the same way. Nodes that were COMPENSATED run
+    again, with all that comes after them; a WAIT node among these waits for another signal. The execution's
+    timeout starts anew, and an `expire_time` that has passed is lifted.
 
     Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
     """
@@ -496,7 +500,9 @@ class WorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_workflow_pb2.Execution, _abc.Awaitable[_workflow_pb2.Execution]]:
         """Runs a FAILED or CANCELLED execution on, from the nodes that failed or were cancelled. Results are kept.
 
-        Nodes that were COMPENSATED run again. Its `expire_time` and timeout start anew.
+        The child of a SUBWORKFLOW node that did not succeed runs on in the same way. Nodes that were COMPENSATED run
+        again, with all that comes after them; a WAIT node among these waits for another signal. The execution's
+        timeout starts anew, and an `expire_time` that has passed is lifted.
 
         Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATUS) in any other status.
         """

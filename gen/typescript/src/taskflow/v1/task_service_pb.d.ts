@@ -1173,6 +1173,9 @@ export declare const TaskService: GenService<{
   /**
    * Lists tasks, newest first unless `order_by` says otherwise.
    *
+   * The tasks by which executions go on, `taskflow.delay` and `taskflow.step`, are left out here, in WatchTasks, in
+   * dead letters, in statistics and in what is cancelled or retried by a filter; a filter on `task_type` finds them.
+   *
    * Errors: INVALID_ARGUMENT (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
    *
    * @generated from rpc taskflow.v1.TaskService.ListTasks

@@ -1768,7 +1768,7 @@ export enum NodeRun_Status {
   SUCCEEDED = 5,
 
   /**
-   * Final: no attempt is left, or it timed out. RetryExecution starts it anew.
+   * Final: no attempt is left, or it timed out. RetryExecution starts it anew, or lets its child run on.
    *
    * @generated from enum value: FAILED = 6;
    */
