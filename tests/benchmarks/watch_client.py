@@ -20,6 +20,8 @@ from taskflow_proto.v1.task_service_pb2_grpc import TaskServiceStub
 # A channel of its own for each, instead of one connection that all channels of the process share.
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 STREAMS_A_CHANNEL = 250
+# Of one process. A gRPC server refuses calls once a thousand wait to be accepted.
+OPENING_AT_ONCE = 50
 BARE = "/bench.Bare/Stream"
 
 
@@ -39,6 +41,7 @@ class Client:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._to_open = order.streams
+        self._may_open = asyncio.Semaphore(OPENING_AT_ONCE)
         self._waits: list[float] = []
 
     async def run(self) -> list[float]:
@@ -60,6 +63,7 @@ class Client:
 
     async def _watch(self, channel: grpc.aio.Channel, number: int) -> int:
         task_id = self._order.task_ids[number % len(self._order.task_ids)]
+        await self._may_open.acquire()
         stream: Any = TaskServiceStub(channel).WatchTask(WatchTaskRequest(task_id=task_id))
         events = 0
         async for message in stream:
@@ -74,6 +78,7 @@ class Client:
     async def _read_bare(self, channel: grpc.aio.Channel, _: int) -> int:
         method: Any = channel.unary_stream(BARE)
         events = 0
+        await self._may_open.acquire()
         async for message in method(b""):
             if not message:
                 self._opened()
@@ -83,6 +88,7 @@ class Client:
         return events
 
     def _opened(self) -> None:
+        self._may_open.release()
         self._to_open -= 1
         if not self._to_open:
             print("open", flush=True)  # noqa: T201 - it is read by who has started this

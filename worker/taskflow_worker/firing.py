@@ -1,6 +1,7 @@
 """The timer of schedules: it ticks when the next one is due, when something has changed, and each second."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -29,17 +30,20 @@ class ScheduleTimer:
         """Tick for ever. A database that is away costs time, never a fire."""
         loop = asyncio.get_running_loop()
         follow_up_at = loop.time()
+        may_be_due = True
         while True:
             wait = EACH
             try:
-                await self._firing.fire_due()
+                if may_be_due:
+                    await self._firing.fire_due()
                 await self._follow_up_ended()
-                if loop.time() >= follow_up_at:
+                look = await self._firing.look()
+                if look.any_open and loop.time() >= follow_up_at:
                     follow_up_at = loop.time() + EACH
                     await self._firing.follow_up()
-                next_in = await self._firing.seconds_to_next()
-                if next_in is not None:
-                    wait = min(max(next_in, 0.0), EACH)
+                next_in = math.inf if look.seconds_to_next is None else look.seconds_to_next
+                may_be_due = next_in <= EACH
+                wait = min(max(next_in, 0.0), EACH)
             except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
                 log.warning("schedules wait for the next tick", error=repr(error))
             await self._rings(wait)

@@ -7,7 +7,7 @@ missed, because the next time of a schedule moves only together with the fire.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -65,9 +65,13 @@ WHERE f.open AND CASE f.outcome
 LIMIT $1
 """  # noqa: S608 - the tables are our own
 
-NEXT = """
-SELECT extract(epoch FROM next_fire_at - clock_timestamp())::float8 FROM schedules
-WHERE status = 'ACTIVE' ORDER BY next_fire_at LIMIT 1
+# An idle service pays for this one statement.
+LOOK = """
+SELECT (
+    SELECT extract(epoch FROM next_fire_at - clock_timestamp())::float8 FROM schedules
+    WHERE status = 'ACTIVE' ORDER BY next_fire_at LIMIT 1
+  ) AS seconds_to_next,
+  EXISTS (SELECT FROM schedule_fires WHERE open) AS any_open
 """
 
 STATE = {
@@ -87,6 +91,13 @@ FROM unnest(
 ) AS new (id, {", ".join(STATE)})
 WHERE s.id = ANY($1::uuid[]) AND s.id = new.id
 """  # noqa: S608 - the columns are our own
+
+
+class Look(NamedTuple):
+    """How long until a schedule is due, if any is ACTIVE, and whether any fire is open."""
+
+    seconds_to_next: float | None
+    any_open: bool
 
 
 @dataclass
@@ -125,10 +136,10 @@ class Firing:
         # Tasks for whose end a fire waits: whoever hears of one should follow up at once.
         self.awaited: dict[UUID, UUID] = {}
 
-    async def seconds_to_next(self) -> float | None:
-        """How long until a schedule is due; None if there is none."""
-        seconds: float | None = await self._database.pool.fetchval(NEXT)
-        return seconds
+    async def look(self) -> Look:
+        """What there is to do, and when."""
+        [row] = await self._database.pool.fetch(LOOK)
+        return Look(row["seconds_to_next"], row["any_open"])
 
     async def fire_due(self) -> int:
         """Fire all that is due and that nobody else fires now; the number of schedules."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cel.stdlib import STDLIB_FUNCTIONS
+from taskflow_core.workflows.cel_library import STDLIB_FUNCTIONS
 
 # A step into a value: a member by name, or an element by number.
 Step = str | int

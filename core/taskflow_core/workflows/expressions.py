@@ -21,9 +21,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
-import cel
-
 from taskflow_core.payloads import MAX_DEPTH
+from taskflow_core.workflows.cel_library import cel
 from taskflow_core.workflows.expression_syntax import ExpressionError, Reference, Syntax, analyse
 
 MAX_LENGTH = 2000  # characters

@@ -6,8 +6,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from cel.stdlib import STDLIB_FUNCTIONS
-
+from taskflow_core.workflows.cel_library import STDLIB_FUNCTIONS
 from taskflow_core.workflows.expression_syntax import EXTRA_FUNCTIONS, ExpressionError
 from taskflow_core.workflows.expressions import compile_expression, evaluate_in_pieces
 from taskflow_core.workflows.sandbox import LENGTH_BYTES, frame, unframe
