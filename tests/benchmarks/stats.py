@@ -1,13 +1,18 @@
 """What statistics cost: to count the log, and to answer while much waits."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 import asyncpg
 
 from taskflow_core.app import App, open_app
+from taskflow_core.migrate import upgrade
 from taskflow_core.settings import Settings
 from taskflow_core.stats.tasks import TaskFilter
+
+DATABASE = "statistics"
 
 # Tasks that ran, with their logs, in transactions of 1,000 as the hot path writes them; and others that wait.
 FINISHED = """
@@ -39,13 +44,18 @@ SELECT id, 1, 'bench', 'CREATED', 'QUEUED', 0, 'bench' FROM made
 
 
 async def stats_cost(database_url: str, redis_url: str, tasks: int) -> dict[str, float]:
-    """So many tasks that finished, and as many that wait, in a database of their own.
+    """So many tasks that finished, and as many that wait, in a database of their own, which nobody else counts.
 
     How many events are counted in a second; how long each answer takes then (milliseconds), with the last
     3,000 tasks not counted yet and with everything counted.
     """
-    connection = await asyncpg.connect(database_url)
-    async with open_app(Settings(database_url=database_url, redis_url=redis_url), "bench") as app:
+    own_url = urlsplit(database_url)._replace(path=f"/{DATABASE}").geturl()
+    maintenance = await asyncpg.connect(database_url)
+    await maintenance.execute(f"CREATE DATABASE {DATABASE}")
+    await maintenance.close()
+    await asyncio.to_thread(upgrade, own_url)
+    connection = await asyncpg.connect(own_url)
+    async with open_app(Settings(database_url=own_url, redis_url=redis_url), "bench") as app:
         for _ in range(tasks // 1000):
             await connection.execute(FINISHED)
             await connection.execute(WAITING)
