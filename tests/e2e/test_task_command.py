@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from support.command_line import CommandLine, Result
+from support.rest import ok
 from taskflow_cli.task import task
 from taskflow_dev.ports import free_port
 
@@ -45,7 +47,8 @@ def test_submit_reads_the_payload_from_standard_input_and_waits(taskflow: Shell)
 
 
 def test_submit_can_show_the_way_to_the_result(taskflow: Shell) -> None:
-    lines = taskflow.succeed("submit", "test.steps", '{"steps": 3}', "--watch").splitlines()
+    # What happens before the watch is open, its snapshot stands for: so it is given time.
+    lines = taskflow.succeed("submit", "test.steps", '{"steps": 3}', "--in", "3s", "--watch").splitlines()
     assert any("LOG step 2" in line for line in lines)
     assert lines[-1] == "3"
 
@@ -58,6 +61,15 @@ def test_json_is_named_as_in_the_contract(taskflow: Shell) -> None:
     updates = [json.loads(line) for line in taskflow.succeed("watch", submitted["id"], "--json").splitlines()]
     assert updates[0]["id"] == updates[-1]["id"] == submitted["id"]
     assert updates[-1]["status"] == "SUCCEEDED"
+
+
+def test_whole_numbers_are_shown_as_such(taskflow: Shell, stack: Any) -> None:
+    new = {"task_type": "echo", "payload": {"n": 30, "half": 0.5}}
+    task_id = ok(httpx.post(f"{stack.rest}/api/v1/tasks", json=new))["id"]
+    for shown in (taskflow.succeed("get", task_id), taskflow.succeed("get", task_id, "--json")):
+        assert '"n": 30' in shown
+        assert '"half": 0.5' in shown
+        assert "30.0" not in shown
 
 
 def test_a_failed_task_is_exit_status_1_and_says_why(taskflow: Shell) -> None:

@@ -57,7 +57,26 @@ def print_json(message: Message) -> None:
     fields = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    click.echo(json.dumps(fields, ensure_ascii=False))
+    click.echo(json.dumps(plain(fields), ensure_ascii=False))
+
+
+def json_text(value: Message | str) -> str:
+    """JSON that came as text, or as a Struct or Value."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(plain(json_format.MessageToDict(value)), ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    """The same with 30 for 30.0: protobuf has every number of a Struct as a float."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [plain(item) for item in value]
+        case dict():
+            return {name: plain(item) for name, item in value.items()}
+    return value
 
 
 def print_value(value: Any) -> None:
@@ -342,17 +361,12 @@ def _facts(task: Task) -> Iterable[tuple[str, str]]:
             yield name.replace("_", " "), local(getattr(task, name))
     payload = task.WhichOneof("payload_kind")
     if payload:
-        yield "payload", escape(_json_text(task, payload))
+        yield "payload", escape(json_text(getattr(task, payload)))
     result = task.WhichOneof("result_kind")
     if result:
-        yield "result", escape(_json_text(task, result))
+        yield "result", escape(json_text(getattr(task, result)))
     if task.HasField("error"):
         yield "error", f"[red]{escape(f'{task.error.type}: {task.error.message}')}[/]"
-
-
-def _json_text(task: Task, field: str) -> str:
-    value = getattr(task, field)
-    return value if isinstance(value, str) else json_format.MessageToJson(value, indent=None)
 
 
 def table_of(*names: str) -> Table:

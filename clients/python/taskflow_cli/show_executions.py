@@ -1,13 +1,9 @@
 """Executions, their node runs and events, for people."""
 
-import json
 from collections.abc import Iterable
 from datetime import UTC
 
-from google.protobuf import json_format
-from google.protobuf.message import Message
-
-from taskflow_cli.show import coloured, local, print_rows, short, took
+from taskflow_cli.show import coloured, json_text, local, print_rows, short, took
 from taskflow_client import Execution, ExecutionEvent, NodeRun
 
 
@@ -36,7 +32,7 @@ def print_execution(execution: Execution) -> None:
         print_rows(("error",), [(short(f"{execution.error.type}: {execution.error.message}"),)])
     output = execution.WhichOneof("output_kind")
     if output:
-        print_rows(("output",), [(_text(getattr(execution, output)),)])
+        print_rows(("output",), [(json_text(getattr(execution, output)),)])
     print_runs(execution.node_runs)
 
 
@@ -76,10 +72,4 @@ def _outcome(run: NodeRun) -> str:
     if run.HasField("error"):
         return f"{run.error.type}: {run.error.message}"
     result = run.WhichOneof("result_kind")
-    return _text(getattr(run, result)) if result else ""
-
-
-def _text(value: "Message | str") -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(json_format.MessageToDict(value), ensure_ascii=False)
+    return json_text(getattr(run, result)) if result else ""

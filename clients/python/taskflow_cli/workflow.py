@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from taskflow_cli.arguments import Definition, NameOrDefinition
 from taskflow_cli.connection import DEFINITION_IS_WRONG, calls_taskflow, tell
-from taskflow_cli.show import print_json, print_problems, print_workflows
+from taskflow_cli.show import plain, print_json, print_problems, print_workflows
 from taskflow_client import TaskFlow, Workflow
 from taskflow_client.workflows import RenderFormat
 
@@ -145,7 +145,7 @@ def _yaml(found: Workflow) -> str:
     for name in ("id", "version", "create_time", "update_time", "etag"):
         fields.pop(name, None)
     _without_types(fields)
-    text: str = yaml.safe_dump(_plain(fields), sort_keys=False, allow_unicode=True, width=110)
+    text: str = yaml.safe_dump(plain(fields), sort_keys=False, allow_unicode=True, width=110)
     return text
 
 
@@ -158,18 +158,6 @@ def _without_types(graph: dict[str, Any]) -> None:
         for inner in [*(branch["graph"] for branch in branches), parallel.get("map", {}).get("graph")]:
             if inner is not None:
                 _without_types(inner)
-
-
-def _plain(value: Any) -> Any:
-    """The same with 30 for 30.0."""
-    match value:
-        case dict():
-            return {name: _plain(member) for name, member in value.items()}
-        case list():
-            return [_plain(element) for element in value]
-        case float() if value.is_integer():
-            return int(value)
-    return value
 
 
 def _print(workflows: list[Workflow], *, as_json: bool) -> None:
