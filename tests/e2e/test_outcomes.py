@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -162,7 +163,10 @@ def test_progress_and_lines_reach_the_log_in_order(rest: httpx.Client) -> None:
 
 
 def test_progress_can_be_watched_while_it_happens(rest: httpx.Client) -> None:
-    messages = watched(rest, submit(rest, "compute", {"operation": "primes", "limit": 3_000_000}))
+    # What happens before the watch is open, its snapshot stands for: so it is given time.
+    soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    payload = {"operation": "primes", "limit": 3_000_000}
+    messages = watched(rest, submit(rest, "compute", payload, schedule_time=soon))
     percents = [
         message["event"]["progress"]["percent"]
         for message in messages
