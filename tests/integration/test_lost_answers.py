@@ -21,7 +21,7 @@ from support.tasks import (
 from taskflow_core.app import App, open_app
 from taskflow_core.db import Connection, exactly_once
 from taskflow_core.errors import NotFound, WrongStatus
-from taskflow_core.schedules.steer import etag_of
+from taskflow_core.etags import etag_of
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.create import UniqueKey
 from taskflow_core.tasks.rows import Row

@@ -14,8 +14,8 @@ import pytest
 from support.tasks import TENANT, new_task, status_of
 from taskflow_core.app import App, open_app
 from taskflow_core.errors import EtagMismatch, InvalidArgument
+from taskflow_core.etags import etag_of
 from taskflow_core.queue import Lane, lanes
-from taskflow_core.queues.settings import etag_of
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority, QueueStatus
 from taskflow_core.tasks.read import PageRequest, get_task

@@ -20,8 +20,8 @@ from support.schedules import (
 from support.tasks import TENANT
 from taskflow_core.app import App
 from taskflow_core.errors import AlreadyExists, EtagMismatch, InvalidArgument, NotFound, WrongStatus
+from taskflow_core.etags import etag_of
 from taskflow_core.schedules.assembly import Schedules
-from taskflow_core.schedules.steer import etag_of
 from taskflow_core.tasks.read import get_task
 
 HOUR = 60 * MINUTE

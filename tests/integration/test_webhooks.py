@@ -16,10 +16,10 @@ from taskflow_core.errors import (
     InvalidArgument,
     NotFound,
 )
+from taskflow_core.etags import etag_of
 from taskflow_core.settings import Settings
 from taskflow_core.tasks.read import PageRequest
 from taskflow_core.webhooks.checks import check_webhook
-from taskflow_core.webhooks.definition import etag_of
 from taskflow_core.webhooks.secrets import SecretBox, SecretUnreadable
 
 NOWHERE = "http://127.0.0.1:9/"

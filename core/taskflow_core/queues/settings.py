@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, Subquery, Text, cast, func, literal, select, union
 from sqlalchemy.orm import aliased
 
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.errors import EtagMismatch
+from taskflow_core.etags import check_etag, etag_of
 from taskflow_core.filters import ENUM, TEXT, TIMESTAMP, FilterField, compile_filter
 from taskflow_core.models import Queue, WorkerSession
 from taskflow_core.paging import PageTokens, parse_order
@@ -103,18 +103,12 @@ async def _change_limits(
 ) -> Row:
     await connection.execute(MAKE, tenant_id, name)
     [present] = await connection.fetch(LOCK, tenant_id, name)
-    if etag and etag != etag_of(present):
-        raise EtagMismatch("queue", name, etag, etag_of(present))
+    check_etag("queue", name, etag, etag_of(present))
     limits = [
         changes.get(limit, present[limit]) for limit in ("max_concurrency", "max_rate", "task_type_limits")
     ]
     [row] = await connection.fetch(SET_LIMITS, tenant_id, name, *limits)
     return row
-
-
-def etag_of(queue: Row) -> str:
-    """Another one after every change by a caller."""
-    return str(queue["revision"])
 
 
 def _unset(tenant_id: str, name: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from taskflow_core.db import Connection, Database, exactly_once
-from taskflow_core.errors import EtagMismatch, NotFound, WrongStatus
+from taskflow_core.errors import NotFound, WrongStatus
+from taskflow_core.etags import check_etag, etag_of
 from taskflow_core.schedules.definition import (
     COLUMNS,
     DEFAULTS,
@@ -67,7 +68,7 @@ class ScheduleSteering:
 
         async def change(connection: Connection, ledger: Ledger) -> Row:
             present = ledger.schedule
-            _check_etag(present, etag)
+            check_etag("schedule", str(schedule_id), etag, etag_of(present))
             definition = check_definition(
                 merged({name: present[name] for name in DEFAULTS}, changes), present["created_at"]
             )
@@ -131,7 +132,7 @@ class ScheduleSteering:
                 if allow_missing:
                     return
                 raise NotFound("schedule", str(schedule_id))
-            _check_etag(present, etag)
+            check_etag("schedule", str(schedule_id), etag, etag_of(present))
             await connection.execute(DELETE_FIRES, schedule_id)
             await connection.execute(DELETE, schedule_id)
 
@@ -160,16 +161,6 @@ class ScheduleSteering:
         row = await connection.fetchrow("SELECT * FROM schedules WHERE id = $1", ledger.schedule["id"])
         assert row is not None  # noqa: S101 - it is locked
         return {**row, **ledger.state()}
-
-
-def etag_of(schedule: Row) -> str:
-    """Another one after every change by a caller."""
-    return str(schedule["revision"])
-
-
-def _check_etag(schedule: Row, etag: str) -> None:
-    if etag and etag != etag_of(schedule):
-        raise EtagMismatch("schedule", str(schedule["id"]), etag, etag_of(schedule))
 
 
 def _check_not_completed(ledger: Ledger) -> None:

@@ -47,11 +47,6 @@ class WithSecret:
     secret: str
 
 
-def etag_of(webhook: Row) -> str:
-    """Another one after every change by a caller."""
-    return str(webhook["revision"])
-
-
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A webhook with these fields and defaults for the others."""
     webhook = {**DEFAULTS, **fields}

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.errors import EtagMismatch
+from taskflow_core.etags import check_etag, etag_of
 from taskflow_core.queue import Queue
 from taskflow_core.settings import Settings
 from taskflow_core.states import SignatureScheme, WebhookStatus
@@ -17,7 +17,6 @@ from taskflow_core.webhooks.definition import (
     ROW_COLUMNS,
     WithSecret,
     completed,
-    etag_of,
     headers_of,
     unmasked,
     values,
@@ -89,7 +88,7 @@ class WebhookSteering:
         reset = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
         async with self._database.pool.acquire() as connection, connection.transaction():
             present = found(await connection.fetchrow(LOCK, webhook_id, tenant_id), webhook_id)
-            _check_etag(present, etag)
+            check_etag("webhook", str(webhook_id), etag, etag_of(present))
             kept = {name: present[name] for name in DEFAULTS if name != "headers"}
             kept["headers"] = headers_of(present, self._box)
             webhook = completed(kept | reset)
@@ -108,7 +107,7 @@ class WebhookSteering:
             present = await connection.fetchrow(LOCK, webhook_id, tenant_id)
             if present is None and allow_missing:
                 return
-            _check_etag(found(present, webhook_id), etag)
+            check_etag("webhook", str(webhook_id), etag, etag_of(found(present, webhook_id)))
             await connection.execute(DELETE, webhook_id)
         while await self._database.pool.execute(DELETE_DELIVERIES, webhook_id) != "DELETE 0":
             pass
@@ -146,11 +145,6 @@ class WebhookSteering:
             sealed = self._box.seal(secret, webhook_id, "secret")
             row = await _one(connection, ROTATE, webhook_id, sealed, public_key_of(secret, scheme), overlap)
         return WithSecret(row, secret)
-
-
-def _check_etag(present: Row, etag: str) -> None:
-    if etag and etag != etag_of(present):
-        raise EtagMismatch("webhook", str(present["id"]), etag, etag_of(present))
 
 
 async def _one(connection: Connection, statement: str, *arguments: Any) -> Row:

@@ -11,6 +11,7 @@ import asyncpg
 
 from taskflow_core.db import CONNECTION_ERRORS, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, EtagMismatch, NotFound, Unavailable
+from taskflow_core.etags import check_etag
 from taskflow_core.filters import INTEGER, TEXT, TEXT_LIST, TIMESTAMP, FilterField, compile_filter
 from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.ids import new_id
@@ -164,8 +165,7 @@ class Workflows:
             is_same = _text(definition) == _text(definition_of(current))
             if current["version"] in made and is_same:
                 return current  # our own, after a commit whose answer was lost
-            if etag and etag != etag_of(current):
-                raise EtagMismatch("workflow", str(workflow_id), etag, etag_of(current))
+            check_etag("workflow", str(workflow_id), etag, etag_of(current))
             if is_same:
                 return current
             if found := await self._checks.problems(tenant_id, definition, workflow_id):

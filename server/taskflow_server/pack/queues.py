@@ -1,6 +1,6 @@
 """Queues and their limits."""
 
-from taskflow_core.queues.settings import etag_of
+from taskflow_core.etags import etag_of
 from taskflow_core.tasks.rows import Row
 from taskflow_proto.v1 import queue_pb2
 from taskflow_server.pack.values import timestamp

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from taskflow_core.etags import etag_of
 from taskflow_core.schedules.preview import Preview
-from taskflow_core.schedules.steer import etag_of
 from taskflow_core.tasks.rows import Row
 from taskflow_proto.v1 import schedule_pb2, schedule_service_pb2
 from taskflow_server.pack.values import duration, id_text, retry_policy, time_of, timestamp

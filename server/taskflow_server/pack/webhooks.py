@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from taskflow_core.etags import etag_of
 from taskflow_core.tasks.rows import Row
 from taskflow_core.webhooks.checks import MASK
-from taskflow_core.webhooks.definition import WithSecret, etag_of
+from taskflow_core.webhooks.definition import WithSecret
 from taskflow_proto.v1 import webhook_pb2
 from taskflow_server.pack.values import duration, id_text, retry_policy, timestamp
 
