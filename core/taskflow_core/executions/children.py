@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from taskflow_core.arrays import Arrays
 from taskflow_core.db import Connection
-from taskflow_core.executions.arrays import Arrays
 from taskflow_core.executions.planned import PlannedChild
 from taskflow_core.executions.state import State
 from taskflow_core.models.execution import WorkflowExecution

@@ -9,8 +9,8 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
+from taskflow_core.arrays import Arrays
 from taskflow_core.db import Connection, Database, until_answered
-from taskflow_core.executions.arrays import Arrays
 from taskflow_core.executions.planned import outline
 from taskflow_core.executions.reading import RUN_COLUMNS, run_of
 from taskflow_core.models import ExecutionEvent

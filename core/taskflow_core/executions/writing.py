@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
+from taskflow_core.arrays import Arrays
 from taskflow_core.db import Connection
-from taskflow_core.executions.arrays import Arrays
 from taskflow_core.executions.plan import Plan
 from taskflow_core.executions.planned import PlannedTask
 from taskflow_core.executions.state import Run

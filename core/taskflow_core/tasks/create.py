@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
+from taskflow_core.arrays import array_text
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
@@ -232,7 +233,7 @@ async def insert_rows(connection: Connection, batch: Sequence[Numbered]) -> list
         [t.priority for t in tasks],
         [t.payload for t in tasks],
         [t.payload_form for t in tasks],
-        [_array_literal(t.tags) for t in tasks],
+        [array_text(t.tags) for t in tasks],
         [None if t.retry_policy is None else json.dumps(t.retry_policy) for t in tasks],
         [t.attempt_timeout for t in tasks],
         [t.expire_time for t in tasks],
@@ -288,9 +289,3 @@ def _row(task_id: UUID, task: NewTask, stored: Row) -> Row:
     if task.unique_key is not None:
         row |= {"unique_key": task.unique_key.key, "unique_scope": task.unique_key.scope}
     return row
-
-
-def _array_literal(words: Sequence[str]) -> str:
-    """An array of text within an array of rows: `unnest` would flatten a real one."""
-    quoted = ('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
-    return "{" + ",".join(quoted) + "}"

@@ -67,6 +67,6 @@ def _text_of(kind: object) -> Callable[[Any], str] | None:
 
 
 def array_text(values: Iterable[Any]) -> str:
-    """An array as PostgreSQL writes it."""
+    """An array as PostgreSQL writes it: text, because `unnest` would flatten an array within an array of rows."""
     quoted = ('"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
     return "{" + ",".join(quoted) + "}"
