@@ -90,15 +90,16 @@ class Task(Base):
         # finished task costs nothing in them.
         Index("tasks_queued", "run_at", "id", postgresql_where=text("status = 'QUEUED' AND NOT held")),
         Index("tasks_timed", "run_at", "id", postgresql_where=text("status IN ('RETRYING', 'SCHEDULED')")),
-        Index("tasks_running", "session_id", postgresql_where=text("status = 'RUNNING'")),
-        # What limits of queues count, and what waits for room under them.
+        # What runs is little at any time: whose session it is, is found without an index of its own.
         Index(
-            "tasks_running_by_queue",
+            "tasks_running",
             "tenant_id",
             "queue",
             "task_type",
+            "session_id",
             postgresql_where=text("status = 'RUNNING'"),
         ),
+        # What waits for room under the limits of queues.
         Index(
             "tasks_held",
             "tenant_id",
@@ -114,8 +115,7 @@ class Task(Base):
             "expire_at",
             postgresql_where=text(f"expire_at IS NOT NULL AND NOT ({FINAL})"),
         ),
-        # What callers list by.
-        Index("tasks_created", "tenant_id", "created_at", "id"),
+        # What callers list by, besides `task_events_created`.
         Index(
             "tasks_finished",
             "tenant_id",
@@ -233,4 +233,12 @@ class TaskEvent(Base):
         CheckConstraint(is_one_of("kind", EventKind), name="kind"),
         CheckConstraint(is_one_of("status", TaskStatus), name="status"),
         Index("task_events_written", "xid"),
+        # By this callers list tasks: in an index of `tasks` each of their transitions would write an entry.
+        Index(
+            "task_events_created",
+            "tenant_id",
+            "created_at",
+            "task_id",
+            postgresql_where=text("kind = 'CREATED'"),
+        ),
     )

@@ -17,8 +17,11 @@ UNFINISHED = frozenset(TaskStatus) - TASK_FINAL
 WORKERS = """
 SELECT s.worker, s.queues, s.priorities, s.slots, s.started_at, s.draining,
   s.lease_until - make_interval(secs => $1) AS heard_at,
-  (SELECT count(*) FROM tasks t WHERE t.status = 'RUNNING' AND t.session_id = s.id) AS running
-FROM worker_sessions s WHERE s.ended_at IS NULL AND s.lease_until > now()
+  coalesce(r.running, 0) AS running
+FROM worker_sessions s LEFT JOIN (
+  SELECT session_id, count(*) AS running FROM tasks WHERE status = 'RUNNING' GROUP BY session_id
+) AS r ON r.session_id = s.id
+WHERE s.ended_at IS NULL AND s.lease_until > now()
 ORDER BY s.worker, s.id
 """
 PAUSED = f"SELECT name FROM queues WHERE tenant_id = $1 AND status = '{QueueStatus.PAUSED}'"  # noqa: S608 - a word
