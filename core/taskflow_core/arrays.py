@@ -47,23 +47,25 @@ class Arrays:
         return ", ".join(f"{name} = {value}" for name, value in values.items() if name not in kept)
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any] | None]:
-        """The parameters for these rows. Columns in which nothing is set cross as one NULL: most are that."""
-        parameters: list[list[Any] | None] = []
-        for name, text in self._texts.items():
-            values = [row[name] for row in rows]
-            if values.count(None) == len(values):
-                parameters.append(None)
-            elif text is None:
-                parameters.append(values)
-            else:
-                parameters.append([None if value is None else text(value) for value in values])
-        return parameters
+        """The parameters for these rows."""
+        return [
+            optional(None if row[name] is None else text(row[name]) for row in rows)
+            if text is not None
+            else optional(row[name] for row in rows)
+            for name, text in self._texts.items()
+        ]
 
 
 def _text_of(kind: object) -> Callable[[Any], str] | None:
     if isinstance(kind, ARRAY):
         return array_text
     return json.dumps if isinstance(kind, postgresql.JSONB) else None
+
+
+def optional(values: Iterable[Any]) -> list[Any] | None:
+    """The parameter for a column that may be unset. If it is so in all rows it crosses as one NULL: most are that."""
+    column = list(values)
+    return None if column.count(None) == len(column) else column
 
 
 def array_text(values: Iterable[Any]) -> str:

@@ -5,19 +5,20 @@ is harmless: PostgreSQL decides who runs what, and the sweep puts back what is m
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import redis.asyncio as redis
 from arq import ArqRedis
-from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.constants import job_key_prefix
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from taskflow_core.ids import parse_id
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
 
@@ -79,18 +80,11 @@ class Hint(NamedTuple):
         """The job id in arq's keys."""
         return f"{self.task_id}:{self.attempt}"
 
-    @property
-    def job(self) -> str:
-        """The job bytes as arq has them, in JSON: no pickle is ever read or written."""
-        return (
-            f'{{"t":null,"f":"{RUN_TASK}","a":["{self.task_id}",{self.attempt}],"k":{{}},"et":{self.due_ms}}}'
-        )
-
 
 def parse_hint_id(hint_id: str) -> tuple[UUID, int]:
     """The task and the attempt of an arq job id that `Hint.id` wrote. Raises ValueError for any other."""
     task_id, _, attempt = hint_id.partition(":")
-    parsed = UUID(task_id), int(attempt)
+    parsed = parse_id(task_id), int(attempt)
     if f"{parsed[0]}:{parsed[1]}" != hint_id or not 0 <= parsed[1] <= MAX_ATTEMPT:
         raise ValueError(f"not the id of a hint: {hint_id!r}")
     return parsed
@@ -102,9 +96,10 @@ def cancel_channel(session_id: int) -> str:
 
 
 # KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, the database's time (ms), the difference of clocks that
-# is let be (ms), then id, job bytes, due (ms) of each hint. Adds the hints that are not there, and wakes one sleeping
-# worker if any of them is new and due.
-ENQUEUE = """
+# is let be (ms), then the hints as one text, each as task:attempt:due (ms). Adds those that are not there, with the
+# job bytes as arq has them, in JSON (no pickle is ever read or written), and wakes one sleeping worker if any of them
+# is new and due.
+ENQUEUE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local fast = now - ARGV[3]
@@ -112,10 +107,11 @@ if math.abs(fast) <= tonumber(ARGV[4]) then
   fast = 0
 end
 local due_now = 0
-for i = 5, #ARGV, 3 do
-  local due = ARGV[i + 2] + fast
-  redis.call('SET', 'arq:job:' .. ARGV[i], ARGV[i + 1], 'NX', 'PX', ARGV[1])
-  if redis.call('ZADD', KEYS[1], 'NX', due, ARGV[i]) == 1 and due <= now + 1000 then
+for id, task, attempt, ms in string.gmatch(ARGV[5], '(([%x-]+):(%d+)):(%d+)') do
+  local job = '{{"t":null,"f":"{RUN_TASK}","a":["' .. task .. '",' .. attempt .. '],"k":{{}},"et":' .. ms .. '}}'
+  redis.call('SET', 'arq:job:' .. id, job, 'NX', 'PX', ARGV[1])
+  local due = ms + fast
+  if redis.call('ZADD', KEYS[1], 'NX', due, id) == 1 and due <= now + 1000 then
     due_now = due_now + 1
   end
 end
@@ -126,15 +122,18 @@ end
 return due_now
 """
 
-# KEYS: lanes, the one to serve first in front. ARGV: hints wanted, lease (ms), worker session, then the hints that
-# are done with: the place of the lane among the keys, and the id.
+# KEYS: lanes, the one to serve first in front. ARGV: hints wanted, lease (ms), then of each lane the hints that are done
+# with: how many, and their ids.
 # Drops what is done, takes due hints and raises their scores by the lease, so that nobody else sees them and
 # they show again by themselves if the taker dies. Returns the hints' ids lane by lane, then when the next is due.
 CLAIM = """
-for i = 4, #ARGV, 2 do
-  local id = ARGV[i + 1]
-  redis.call('ZREM', KEYS[tonumber(ARGV[i])], id)
-  redis.call('DEL', 'arq:job:' .. id, 'arq:in-progress:' .. id)
+local count = 3
+for lane = 1, #KEYS do
+  for i = count + 1, count + ARGV[count] do
+    redis.call('ZREM', KEYS[lane], ARGV[i])
+    redis.call('DEL', 'arq:job:' .. ARGV[i])
+  end
+  count = count + ARGV[count] + 1
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -146,7 +145,6 @@ for lane = 1, #KEYS do
   if wanted > 0 then
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[lane], '-inf', now, 'LIMIT', 0, wanted)) do
       redis.call('ZADD', KEYS[lane], 'XX', now + ARGV[2], id)
-      redis.call('SET', 'arq:in-progress:' .. id, ARGV[3], 'PX', ARGV[2])
       ids[#ids + 1] = id
     end
     wanted = wanted - #ids
@@ -185,32 +183,26 @@ class Queue:
         """
         now_ms = int(self._now().timestamp() * 1000)
         async with self.redis.pipeline(transaction=False) as pipe:
-            for lane, group in groupby(sorted(hints, key=lambda hint: hint.lane), key=lambda hint: hint.lane):
-                for part in _parts(list(group), HINTS_PER_SCRIPT):
-                    arguments: list[Any] = [HINT_TTL_MS, WAKE_TOKENS, now_ms, CLOCKS_APART_MS]
-                    for hint in part:
-                        arguments += (hint.id, hint.job, hint.due_ms)
-                    pipe.eval(ENQUEUE, 2, lane.key, lane.wake_key, *arguments)
+            for lane, texts in _by_lane((hint.lane, f"{hint.id}:{hint.due_ms}") for hint in hints).items():
+                for part in _parts(texts, HINTS_PER_SCRIPT):
+                    limits: list[Any] = [HINT_TTL_MS, WAKE_TOKENS, now_ms, CLOCKS_APART_MS]
+                    pipe.eval(ENQUEUE, 2, lane.key, lane.wake_key, *limits, " ".join(part))
             if ring:
                 pipe.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in ring))
             await pipe.execute()
 
     async def claim(
-        self,
-        order: Sequence[Lane],
-        wanted: int,
-        lease_ms: int,
-        session_id: int,
-        done: Iterable[tuple[Lane, str]] = (),
+        self, order: Sequence[Lane], wanted: int, lease_ms: int, done: Iterable[tuple[Lane, str]] = ()
     ) -> Claim:
         """Drop the hints that are done with, and take up to `wanted` due ones, from the first lane first.
 
         One round trip.
         """
-        places = {lane: place for place, lane in enumerate(order, start=1)}
-        arguments: list[Any] = [wanted, lease_ms, session_id]
-        for lane, hint_id in done:
-            arguments += (places[lane], _to_bytes(hint_id))
+        done_by_lane = _by_lane(done)
+        arguments: list[Any] = [wanted, lease_ms]
+        for lane in order:
+            ids = done_by_lane.get(lane, [])
+            arguments += (len(ids), *map(_to_bytes, ids))
         taken, next_due = await self._claim(keys=[lane.key for lane in order], args=arguments)
         return Claim(
             taken=[(lane, _to_text(hint)) for lane, ids in zip(order, taken, strict=True) for hint in ids],
@@ -220,13 +212,10 @@ class Queue:
     async def finish(self, hints: Iterable[tuple[Lane, str]]) -> None:
         """Drop hints that are done with. One round trip."""
         async with self.redis.pipeline(transaction=False) as pipe:
-            for lane, group in groupby(sorted(hints), key=lambda hint: hint[0]):
-                ids = [_to_bytes(hint_id) for _, hint_id in group]
+            for lane, texts in _by_lane(hints).items():
+                ids = list(map(_to_bytes, texts))
                 pipe.zrem(lane.key, *ids)
-                pipe.delete(
-                    *(job_key_prefix.encode() + hint_id for hint_id in ids),
-                    *(in_progress_key_prefix.encode() + hint_id for hint_id in ids),
-                )
+                pipe.delete(*(job_key_prefix.encode() + hint_id for hint_id in ids))
             await pipe.execute()
 
     async def missing(self, hints: Sequence[Hint]) -> list[Hint]:
@@ -268,7 +257,14 @@ def open_redis(settings: Settings) -> ArqRedis:
     return ArqRedis(pool, job_serializer=_to_json, job_deserializer=json.loads)
 
 
-def _parts(hints: Sequence[Hint], size: int) -> Iterator[Sequence[Hint]]:
+def _by_lane(hints: Iterable[tuple[Lane, str]]) -> dict[Lane, list[str]]:
+    lanes: defaultdict[Lane, list[str]] = defaultdict(list)
+    for lane, text in hints:
+        lanes[lane].append(text)
+    return lanes
+
+
+def _parts(hints: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(hints), size):
         yield hints[start : start + size]
 

@@ -135,9 +135,7 @@ class TaskWorker(Worker):
         try:
             lease_ms = int(self._app.settings.lease_seconds * 1000)
             async with asyncio.timeout(REDIS_PATIENCE):
-                claimed = await self._app.queue.claim(
-                    self._rota.next_order(), free, lease_ms, self._session.id, done
-                )
+                claimed = await self._app.queue.claim(self._rota.next_order(), free, lease_ms, done)
         except REDIS_ERRORS as error:
             log.warning("redis is away", error=repr(error))
             await self._changed_within(REDIS_PAUSE)

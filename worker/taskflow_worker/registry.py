@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -58,9 +59,13 @@ class Handler:
         name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
         return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
+    @cached_property
+    def _is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
     async def __call__(self, context: TaskContext, payload: Any) -> Any:
         """What the function returns: awaited if it is async, else run in a thread of its own."""
-        if inspect.iscoroutinefunction(self.function):
+        if self._is_async:
             return await self.function(context, payload)
         try:
             result = await run_in_thread(self.function, context, payload)

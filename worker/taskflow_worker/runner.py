@@ -52,6 +52,7 @@ class Attempt:
         self.run: asyncio.Task[None] | None = None
         self.stop_reason: Stop | None = None
         self._handling: asyncio.Task[Any] | None = None
+        self._has_run_out = False
 
     def stop(self, reason: Stop) -> None:
         """Stop the handler; once it has ended, how it ended stands."""
@@ -63,17 +64,22 @@ class Attempt:
     async def within(self, seconds: float, work: Callable[[], Awaitable[Value]]) -> Value:
         """What the work returns. Raises what it raises, AttemptTimeout, or CancelledError after `stop`."""
         self._handling = asyncio.current_task()
-        limit = asyncio.timeout(seconds)
+        limit = asyncio.get_running_loop().call_later(seconds, self._run_out)
         try:
             if self.stop_reason is not None:
                 raise asyncio.CancelledError
-            async with limit:
-                return await work()
+            return await work()
         finally:
+            limit.cancel()
             self._handling = None
             # Also when the handler caught the cancellation and went on, or raised something else.
-            if limit.expired():
+            if self._has_run_out:
                 raise AttemptTimeout(f"the attempt ran longer than {seconds:g} s")
+
+    def _run_out(self) -> None:
+        self._has_run_out = True
+        if self._handling is not None:
+            self._handling.cancel()
 
 
 class Runner:
@@ -95,14 +101,14 @@ class Runner:
             return
         await reporter.close()
         try:
-            settled = await self._app.settlement.settle(settlement)
+            settled = await self._app.settlement.put(settlement)
         except Exception as error:
             # Anything else is a defect of ours: it is told loudly, and the attempt is left to its lease.
             if not is_refusal(error):
                 raise
             log.exception("the end of an attempt was refused", task_id=str(task["id"]))
             refused = Failure("InvalidResult", f"the database refused it: {error}", final=True)
-            settled = await self._app.settlement.settle(self._failed(attempt, refused))
+            settled = await self._app.settlement.put(self._failed(attempt, refused))
         if not settled:
             log.warning(
                 "an attempt ended after it was fenced off", task_id=str(task["id"]), attempt=task["attempt"]

@@ -161,7 +161,7 @@ async def insert_tasks(connection: Connection, tasks: Sequence[tuple[UUID, Plann
         return []
     rows = [
         {
-            **vars(task.new),
+            **task.new._asdict(),
             "id": task.id,
             "execution_id": execution_id,
             "node_id": task.node_id,

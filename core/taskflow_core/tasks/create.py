@@ -5,13 +5,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.arrays import array_text
+from taskflow_core.arrays import array_text, optional
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
@@ -32,8 +32,7 @@ class UniqueKey:
     on_conflict: Literal["REJECT", "RETURN_EXISTING", "REPLACE_QUEUED"] = "REJECT"
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewTask:
+class NewTask(NamedTuple):
     """A task to be created: checked, and with its defaults filled in."""
 
     tenant_id: str
@@ -57,7 +56,7 @@ class NewTask:
         """Tells a repeated request from another one under the same request id."""
         content = {
             name: value
-            for name, value in vars(self).items()
+            for name, value in self._asdict().items()
             if name not in ("request_id", "actor") and value is not None
         }
         text = json.dumps(content, sort_keys=True, default=_plain)
@@ -75,7 +74,7 @@ WITH created AS (
     attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, run_at, status,
     schedule_id)
   SELECT
-    id, tenant_id, name, task_type, queue, priority, payload, payload_form, tags::text[], retry_policy::jsonb,
+    id, tenant_id, name, task_type, queue, priority, payload, payload_form, coalesce(tags, '{}')::text[], retry_policy::jsonb,
     attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest,
     greatest(schedule_at, now()), CASE WHEN schedule_at > now() THEN 'SCHEDULED' ELSE 'QUEUED' END,
     schedule_id
@@ -233,17 +232,17 @@ async def insert_rows(connection: Connection, batch: Sequence[Numbered]) -> list
         [t.priority for t in tasks],
         [t.payload for t in tasks],
         [t.payload_form for t in tasks],
-        [array_text(t.tags) for t in tasks],
-        [None if t.retry_policy is None else json.dumps(t.retry_policy) for t in tasks],
-        [t.attempt_timeout for t in tasks],
-        [t.expire_time for t in tasks],
-        [t.unique_key and t.unique_key.key for t in tasks],
-        [t.unique_key and t.unique_key.scope for t in tasks],
-        [t.request_id for t in tasks],
-        [None if t.request_id is None else t.digest() for t in tasks],
-        [t.schedule_time for t in tasks],
+        optional(array_text(t.tags) if t.tags else None for t in tasks),
+        optional(None if t.retry_policy is None else json.dumps(t.retry_policy) for t in tasks),
+        optional(t.attempt_timeout for t in tasks),
+        optional(t.expire_time for t in tasks),
+        optional(t.unique_key and t.unique_key.key for t in tasks),
+        optional(t.unique_key and t.unique_key.scope for t in tasks),
+        optional(t.request_id for t in tasks),
+        optional(None if t.request_id is None else t.digest() for t in tasks),
+        optional(t.schedule_time for t in tasks),
         [t.actor for t in tasks],
-        [t.schedule_id for t in tasks],
+        optional(t.schedule_id for t in tasks),
     )
     return list(rows)
 

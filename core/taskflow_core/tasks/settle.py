@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from taskflow_core.announce import Announcement, Announcer
+from taskflow_core.arrays import optional
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Database, until_answered
 from taskflow_core.queues.held import HeldTasks
@@ -69,7 +70,6 @@ WITH ended AS (
 ), results AS (
   INSERT INTO task_results (task_id, tenant_id, result, result_url)
   SELECT id, tenant_id, result, result_url FROM moved WHERE status = 'SUCCEEDED'
-  ON CONFLICT (task_id) DO UPDATE SET result = excluded.result, result_url = excluded.result_url
 ), attempts AS (
   INSERT INTO task_attempts (task_id, attempt, tenant_id, session_id, worker, outcome, error, started_at)
   SELECT id, attempt, tenant_id, session_id, worker, outcome, error::jsonb, attempt_started_at FROM moved
@@ -176,7 +176,7 @@ class TaskSettlement:
         return {(row["task_id"], row["attempt"]) for row in rows}
 
 
-def _columns(batch: Sequence[Settlement]) -> list[list[Any]]:
+def _columns(batch: Sequence[Settlement]) -> list[list[Any] | None]:
     return [
         [s.task_id for s in batch],
         [s.attempt for s in batch],
@@ -184,13 +184,13 @@ def _columns(batch: Sequence[Settlement]) -> list[list[Any]]:
         [s.worker for s in batch],
         [s.status for s in batch],
         [s.outcome for s in batch],
-        [s.result for s in batch],
-        [None if s.error is None else json.dumps(s.error) for s in batch],
+        optional(s.result for s in batch),
+        optional(None if s.error is None else json.dumps(s.error) for s in batch),
         [s.delay for s in batch],
-        [s.message for s in batch],
-        [s.dead_letter_reason for s in batch],
-        [s.error_fingerprint for s in batch],
-        [s.result_url for s in batch],
+        optional(s.message for s in batch),
+        optional(s.dead_letter_reason for s in batch),
+        optional(s.error_fingerprint for s in batch),
+        optional(s.result_url for s in batch),
     ]
 
 

@@ -63,7 +63,7 @@ def preview(new: NewTask) -> task_pb2.Task:
         expire_time=timestamp(new.expire_time),
         unique_key=unique_key(new.unique_key.key, new.unique_key.scope) if new.unique_key else None,
     )
-    _add_payload(message, vars(new))
+    _add_payload(message, new._asdict())
     return message
 
 
