@@ -48,12 +48,13 @@ class Arrays:
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any] | None]:
         """The parameters for these rows."""
-        return [
-            optional(None if row[name] is None else text(row[name]) for row in rows)
-            if text is not None
-            else optional(row[name] for row in rows)
-            for name, text in self._texts.items()
-        ]
+        parameters = []
+        for name, text in self._texts.items():
+            values = optional([row[name] for row in rows])
+            if values is not None and text is not None:
+                values = [None if value is None else text(value) for value in values]
+            parameters.append(values)
+        return parameters
 
 
 def _text_of(kind: object) -> Callable[[Any], str] | None:
@@ -62,10 +63,9 @@ def _text_of(kind: object) -> Callable[[Any], str] | None:
     return json.dumps if isinstance(kind, postgresql.JSONB) else None
 
 
-def optional(values: Iterable[Any]) -> list[Any] | None:
+def optional(values: list[Any]) -> list[Any] | None:
     """The parameter for a column that may be unset. If it is so in all rows it crosses as one NULL: most are that."""
-    column = list(values)
-    return None if column.count(None) == len(column) else column
+    return None if values.count(None) == len(values) else values
 
 
 def array_text(values: Iterable[Any]) -> str:

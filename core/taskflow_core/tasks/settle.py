@@ -184,13 +184,13 @@ def _columns(batch: Sequence[Settlement]) -> list[list[Any] | None]:
         [s.worker for s in batch],
         [s.status for s in batch],
         [s.outcome for s in batch],
-        optional(s.result for s in batch),
-        optional(None if s.error is None else json.dumps(s.error) for s in batch),
+        optional([s.result for s in batch]),
+        optional([None if s.error is None else json.dumps(s.error) for s in batch]),
         [s.delay for s in batch],
-        optional(s.message for s in batch),
-        optional(s.dead_letter_reason for s in batch),
-        optional(s.error_fingerprint for s in batch),
-        optional(s.result_url for s in batch),
+        optional([s.message for s in batch]),
+        optional([s.dead_letter_reason for s in batch]),
+        optional([s.error_fingerprint for s in batch]),
+        optional([s.result_url for s in batch]),
     ]
 
 
