@@ -1,13 +1,14 @@
 """What is said after a commit: hints to the workers' lanes, and a ring to the servers that watch."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
-from taskflow_core.batching import linger_after
+from taskflow_core.batching import linger
 from taskflow_core.queue import REDIS_ERRORS, Hint, Queue
 
 log = structlog.get_logger()
@@ -52,10 +53,11 @@ class Announcer:
     async def _send_waiting(self) -> None:
         try:
             while self._waiting:
+                began = time.monotonic()
                 batch = self._waiting[:LIMIT]
                 del self._waiting[:LIMIT]
                 await self._send(batch)
-                await linger_after(len(batch))
+                await linger(len(batch), since=began)
         finally:
             # In the same step that saw nothing waiting: what comes next starts anew.
             self._sending = None

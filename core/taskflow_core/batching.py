@@ -1,6 +1,7 @@
 """Natural batching: what arrives together is written together, and what arrives alone does not wait."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
@@ -10,15 +11,19 @@ from taskflow_core.errors import Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# A trip costs as much as some thirty rows. After one for several, but fewer, the next waits a little (seconds).
-LINGER = 0.005
+# A trip costs as much as some thirty rows. After one for several, but fewer, the next waits, at most so long (seconds).
+LINGER = 0.05
 ENOUGH = 32
 
 
-async def linger_after(size: int) -> None:
-    """Wait after a trip of so many items, if that lets more of them share the next."""
+async def linger(size: int, *, since: float) -> None:
+    """Wait after a trip of so many items that began at `since` (of `time.monotonic`) if more may share the next.
+
+    It is as long as the trip took: next to nothing in an idle service, while a busy one collects more and gets less
+    to do.
+    """
     if 1 < size < ENOUGH:
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(min(LINGER, time.monotonic() - since))
 
 
 class Batcher(Generic[Item, Answer]):
@@ -73,10 +78,11 @@ class Batcher(Generic[Item, Answer]):
     async def _flush_waiting(self) -> None:
         try:
             while self._waiting:
+                began = time.monotonic()
                 batch = self._waiting[: self._limit]
                 del self._waiting[: self._limit]
                 await self._flush_or_split(batch)
-                await linger_after(len(batch))
+                await linger(len(batch), since=began)
         finally:
             # In the same step that saw nothing waiting: an item that comes next finds this writer idle.
             self._idle_writers += 1

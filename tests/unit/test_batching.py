@@ -1,11 +1,12 @@
 """What arrives together is written together, and one bad item cannot fail its neighbours."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
 
-from taskflow_core.batching import Batcher
+from taskflow_core.batching import ENOUGH, LINGER, Batcher, linger
 from taskflow_core.errors import Unavailable
 
 
@@ -105,6 +106,29 @@ async def test_drain_waits_for_everything_handed_over():
     futures = [batcher.put(item) for item in range(3)]
     await batcher.drain()
     assert all(future.done() for future in futures)
+
+
+@pytest.mark.parametrize(
+    ("size", "trip", "pause"),
+    [
+        (1, 0.01, None),  # what comes alone waits for nobody
+        (2, 0.01, 0.01),
+        (2, 60.0, LINGER),
+        (ENOUGH, 0.01, None),  # more would hardly make it cheaper
+    ],
+)
+async def test_after_a_trip_for_a_few_the_next_waits_as_long_as_it_took(
+    size: int, trip: float, pause: float | None, monkeypatch: pytest.MonkeyPatch
+):
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0 + trip)
+    await linger(size, since=100.0)
+    assert pauses == ([] if pause is None else [pytest.approx(pause)])
 
 
 async def test_an_item_handed_over_just_as_a_flush_ends_is_not_forgotten():

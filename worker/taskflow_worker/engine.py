@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import socket
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from arq.worker import Worker, func
 
 from taskflow_core.announce import Announcement
 from taskflow_core.app import App
-from taskflow_core.batching import linger_after
+from taskflow_core.batching import linger
 from taskflow_core.queue import REDIS_ERRORS, RUN_TASK, Lane, parse_hint_id
 from taskflow_core.sessions import RunningTask
 from taskflow_core.tasks.admit import claim_limited
@@ -126,6 +127,7 @@ class TaskWorker(Worker):
     async def _poll_iteration(self) -> None:
         """Fill the free slots with what is due, or wait for something to change."""
         self._changed.clear()
+        began = time.monotonic()
         free = self._free_slots
         if free <= 0 or not self._session.is_open:
             await self._changed.wait()
@@ -147,7 +149,7 @@ class TaskWorker(Worker):
             await self._start(claimed.taken)
             if is_full:
                 return
-            await linger_after(len(claimed.taken))
+            await linger(len(claimed.taken), since=began)
         until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
         await self._changed_within(min(FALLBACK, until_next))
 
