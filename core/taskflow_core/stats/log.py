@@ -9,7 +9,7 @@ from typing import NamedTuple
 from taskflow_core.db import Connection
 from taskflow_core.service_tasks import OF_EXECUTIONS
 from taskflow_core.stats.durations import bucket_sql
-from taskflow_core.stats.figures import COUNTED_KINDS, Figures, Slot, TaskGroup
+from taskflow_core.stats.figures import COUNTED_KINDS, MEASURES, Figures, Slot, TaskGroup
 from taskflow_core.tasks.rows import Row
 
 # Above all transactions that there will ever be.
@@ -28,6 +28,15 @@ DUE = """CASE
 BIRTH = "kind IN ('CREATED', 'REPLAYED')"
 STATE = "CASE e.kind WHEN 'DISCARDED' THEN e.kind ELSE e.status END AS state"
 
+# How long it took what an event ends, by measure.
+LASTED = {"wait": "waited", "run": "ran", "total": "lived"}
+
+
+def _microseconds(interval: str) -> str:
+    whole = f"round(date_part('epoch', {interval}) * 1000000)::bigint"
+    return f"CASE WHEN {interval} IS NOT NULL THEN greatest({whole}, 0) END"
+
+
 # Each event is judged by itself and the one before it, so parts of the log may be counted in any order and
 # cut anywhere. An event that ends an attempt follows one of a RUNNING task; one that starts an attempt, or
 # ends QUEUED, follows the one that said since when the task is due, or QUEUED. Mostly the one before is in
@@ -43,8 +52,8 @@ WITH part AS MATERIALIZED (
   SELECT *, coalesce(lag(sequence) OVER life = sequence - 1, sequence = 1) AS known,
     lag(state) OVER life AS before_state, lag(created_at) OVER life AS before_at, lag(due) OVER life AS before_due,
     count(*) FILTER (WHERE {BIRTH}) OVER life AS births, max(due) FILTER (WHERE {BIRTH}) OVER life AS life_due,
-    max(created_at) FILTER (WHERE kind = 'STARTED') OVER run AS started_at
-  FROM part WINDOW life AS (PARTITION BY task_id ORDER BY sequence), run AS (PARTITION BY task_id, attempt)
+    CASE WHEN lag(kind) OVER life = 'STARTED' THEN lag(created_at) OVER life END AS started_at
+  FROM part WINDOW life AS (PARTITION BY task_id ORDER BY sequence)
 ), followed AS (
   SELECT f.task_id, f.sequence, f.kind, f.attempt, f.created_at, f.state, f.births, f.life_due, f.started_at,
     CASE WHEN f.known THEN f.before_state ELSE before.state END AS left_state,
@@ -61,38 +70,42 @@ WITH part AS MATERIALIZED (
 ), written AS MATERIALIZED (
   SELECT f.kind, f.created_at, f.state, f.left_state, f.left_at, t.tenant_id, t.queue, t.priority, t.task_type,
     {MINUTE_OF.format("f.created_at")} AS minute,
-    CASE WHEN f.kind = 'STARTED' THEN f.created_at - f.due END AS wait,
+    CASE WHEN f.kind = 'STARTED' THEN f.created_at - f.due END AS waited,
     CASE WHEN f.left_state = 'RUNNING' AND f.state <> 'RUNNING' THEN f.created_at - coalesce(f.started_at, (
-      SELECT a.started_at FROM task_attempts a WHERE a.task_id = f.task_id AND a.attempt = f.attempt LIMIT 1)) END AS run,
+      SELECT a.started_at FROM task_attempts a WHERE a.task_id = f.task_id AND a.attempt = f.attempt LIMIT 1)) END AS ran,
     CASE WHEN f.kind IN ('SUCCEEDED', 'FAILED', 'CANCELLED') THEN f.created_at - CASE f.births WHEN 1 THEN f.life_due ELSE (
       SELECT {DUE} FROM task_events e WHERE e.task_id = f.task_id AND e.sequence < f.sequence AND e.{BIRTH}
-      ORDER BY e.sequence DESC LIMIT 1) END END AS total
+      ORDER BY e.sequence DESC LIMIT 1) END END AS lived
   FROM followed f JOIN counted t ON t.id = f.task_id
-), measured AS (
-  SELECT tenant_id, queue, priority, task_type, minute, m.measure,
-    greatest(round(date_part('epoch', m.duration) * 1000000), 0)::bigint AS us
-  FROM written, LATERAL (VALUES ('wait', wait), ('run', run), ('total', total)) AS m (measure, duration)
-  WHERE m.duration IS NOT NULL
-), moves AS (
-  SELECT tenant_id, queue, priority, task_type, m.*
-  FROM written, LATERAL (VALUES (state, created_at, 1), (left_state, left_at, -1)) AS m (state, at, step)
-  WHERE m.state IS NOT NULL
+), alike AS MATERIALIZED (
+  SELECT tenant_id, queue, priority, task_type, kind, minute, state, left_state,
+    CASE WHEN left_state = 'QUEUED' THEN {MINUTE_OF.format("left_at")} END AS left_minute,
+    {", ".join(f"{bucket_sql(measure)} AS {measure}_bucket" for measure in MEASURES)}, count(*) AS n,
+    {", ".join(f"sum({measure})::bigint AS {measure}_sum, max({measure}) AS {measure}_max" for measure in MEASURES)}
+  FROM (SELECT *, {", ".join(f"{_microseconds(lasted)} AS {measure}" for measure, lasted in LASTED.items())}
+        FROM written) AS measured
+  GROUP BY tenant_id, queue, priority, task_type, kind, minute, state, left_state, left_minute,
+    {", ".join(f"{measure}_bucket" for measure in MEASURES)}
 )
 SELECT 'count' AS what, tenant_id, queue, priority, task_type, minute AS at, kind AS name,
-  NULL::int AS bucket, count(*) AS n, NULL::bigint AS sum, NULL::bigint AS max
-FROM written WHERE kind IN ({", ".join(f"'{kind}'" for kind in COUNTED_KINDS.values())})
+  NULL::int AS bucket, sum(n)::bigint AS n, NULL::bigint AS sum, NULL::bigint AS max
+FROM alike WHERE kind IN ({", ".join(f"'{kind}'" for kind in COUNTED_KINDS.values())})
 GROUP BY tenant_id, queue, priority, task_type, minute, kind
 UNION ALL
-SELECT 'duration', tenant_id, queue, priority, task_type, minute, measure,
-  {bucket_sql("us")} AS bucket, count(*), sum(us)::bigint, max(us)
-FROM measured
+SELECT 'duration', tenant_id, queue, priority, task_type, minute, measure, bucket,
+  sum(n)::bigint, sum(m.sum)::bigint, max(m.max)
+FROM alike, LATERAL (VALUES
+  {", ".join(f"('{measure}', {measure}_bucket, {measure}_sum, {measure}_max)" for measure in MEASURES)}
+) AS m (measure, bucket, sum, max)
+WHERE bucket IS NOT NULL
 GROUP BY tenant_id, queue, priority, task_type, minute, measure, bucket
 UNION ALL
 SELECT 'state', tenant_id, queue, priority, task_type,
-  CASE WHEN state = 'QUEUED' THEN {MINUTE_OF.format("at")} ELSE '{EVER.isoformat()}'::timestamptz END AS since, state,
-  NULL, sum(step), NULL, NULL
-FROM moves
-GROUP BY tenant_id, queue, priority, task_type, since, state HAVING sum(step) <> 0
+  CASE WHEN m.state = 'QUEUED' THEN at ELSE '{EVER.isoformat()}'::timestamptz END AS since, m.state,
+  NULL, sum(step)::bigint, NULL, NULL
+FROM alike, LATERAL (VALUES (state, minute, n), (left_state, left_minute, -n)) AS m (state, at, step)
+WHERE m.state IS NOT NULL
+GROUP BY tenant_id, queue, priority, task_type, since, m.state HAVING sum(step) <> 0
 """  # noqa: S608 - the words are our own
 
 
