@@ -11,9 +11,9 @@ from taskflow_core.errors import Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# A trip costs as much as some thirty rows. After one for several, but fewer, the next waits, at most so long (seconds).
+# A trip costs as much as some tens of rows, and some are many trips to the database. After one for several, but fewer, the next waits, at most so long (seconds).
 LINGER = 0.05
-ENOUGH = 32
+ENOUGH = 100
 
 
 async def linger(size: int, *, since: float) -> None:
