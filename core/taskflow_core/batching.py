@@ -11,7 +11,8 @@ from taskflow_core.errors import Unavailable
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# A trip costs as much as some tens of rows, and some are many trips to the database. After one for several, but fewer, the next waits, at most so long (seconds).
+# A trip costs as much as some tens of rows, and some flushes are many trips to the database. After one for several,
+# but fewer, the next waits, at most so long (seconds).
 LINGER = 0.05
 ENOUGH = 100
 

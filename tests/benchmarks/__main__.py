@@ -1,4 +1,8 @@
-"""`make bench`: figures of one run on this machine. Ratios carry over to others; absolute figures do not."""
+"""`make bench`: figures of one run on this machine. Ratios carry over to others; absolute figures do not.
+
+Measure with an interpreter as it is deployed. One built without optimisations, as pyenv builds it unless told
+otherwise, costs a quarter of the throughput: `make setup bench VENV=.venv-bench PYTHON=/usr/bin/python3`.
+"""
 
 import asyncio
 import logging
@@ -18,6 +22,7 @@ import stats
 import watching
 import webhooks
 import workflows
+import yardsticks
 from running import ALL_LANES, Measured, measured_stack
 
 Measurement = Callable[[Measured], Awaitable[dict[str, float]]]
@@ -74,8 +79,10 @@ def bench(tasks: int, waiting: int, streams: int, soak_seconds: int, only: str) 
     report = Report(only)
     report.measure(
         {
-            "raw Redis, one command at a time": lambda stack: measure.raw_redis(stack, 5_000),
-            "stock arq, not durable": lambda stack: measure.stock_arq(stack, 3_000),
+            "plain Python": lambda _: yardsticks.plain_python(5_000_000),
+            "raw Redis, one command at a time": lambda stack: yardsticks.raw_redis(stack, 5_000),
+            "stock arq, not durable": lambda stack: yardsticks.stock_arq(stack, 3_000),
+            "round trips of one client": lambda stack: yardsticks.round_trips(stack, 300),
             "idle, 2 workers": lambda stack: measure.idle_cost(stack, 10),
             "submit to handler start, 100/s": lambda stack: measure.latency(stack, 100, 1_000),
             "batches of 1,000, to last completion": lambda stack: measure.batch_throughput(stack, tasks),

@@ -3,15 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
 
 import asyncpg
 import grpc.aio
 import psutil
 import redis.asyncio as redis
-from arq import create_pool
-from arq.connections import RedisSettings
-from arq.worker import Worker, func
 
 from running import Measured, until_all_final
 from taskflow_proto.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
@@ -24,12 +20,6 @@ def new_task(
 ) -> task_service_pb2.CreateTaskRequest:
     task = task_pb2.Task(task_type=task_type, priority=priority, payload_json=payload, queue=queue)
     return task_service_pb2.CreateTaskRequest(task=task)
-
-
-async def _timed(work: Callable[[], Awaitable[object]]) -> float:
-    started = time.perf_counter()
-    await work()
-    return time.perf_counter() - started
 
 
 async def batch_throughput(stack: Measured, count: int) -> dict[str, float]:
@@ -134,47 +124,6 @@ async def idle_cost(stack: Measured, seconds: float) -> dict[str, float]:
         if name.startswith(("server", "worker", "scheduler")):
             figures[f"{name} RSS MB"] = process.memory_info().rss / 1e6
     return figures
-
-
-async def raw_redis(stack: Measured, count: int) -> dict[str, float]:
-    """One LPUSH, then one BRPOP, at a time: the yardstick for what Redis can do here."""
-    client = redis.Redis.from_url(stack.redis_url)
-
-    async def push() -> None:
-        for _ in range(count):
-            await client.lpush("yardstick", b"x")
-
-    async def pop() -> None:
-        for _ in range(count):
-            await client.brpop(["yardstick"])
-
-    figures = {"LPUSH/s": count / await _timed(push), "BRPOP/s": count / await _timed(pop)}
-    await client.aclose()
-    return figures
-
-
-async def stock_arq(stack: Measured, count: int) -> dict[str, float]:
-    """arq as it comes (100 jobs at once, poll 0.01 s), without any durability: no-op jobs a second."""
-
-    async def job(_: object) -> None:
-        pass
-
-    pool = await create_pool(RedisSettings.from_dsn(stack.redis_url))
-    for _ in range(count):
-        await pool.enqueue_job("job", _queue_name="yardstick:arq")
-    worker = Worker(
-        [func(job, name="job")],  # type: ignore[arg-type]
-        queue_name="yardstick:arq",
-        redis_pool=pool,
-        burst=True,
-        max_jobs=100,
-        poll_delay=0.01,
-        keep_result=0,
-        handle_signals=False,
-    )
-    seconds = await _timed(worker.main)
-    await worker.close()
-    return {"completed/s": count / seconds}
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:
