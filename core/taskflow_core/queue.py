@@ -97,8 +97,8 @@ def cancel_channel(session_id: int) -> str:
 
 # KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, the database's time (ms), the difference of clocks that
 # is let be (ms), then the hints as one text, each as task:attempt:due (ms). Adds those that are not there, with the
-# job bytes as arq has them, in JSON (no pickle is ever read or written), and wakes one sleeping worker if any of them
-# is new and due.
+# job bytes as arq has them, in JSON (no pickle is ever read or written), and wakes one sleeping worker if some are new
+# and some are due.
 ENQUEUE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -106,34 +106,39 @@ local fast = now - ARGV[3]
 if math.abs(fast) <= tonumber(ARGV[4]) then
   fast = 0
 end
-local due_now = 0
+local scores = {{}}
+local is_due = false
 for id, task, attempt, ms in string.gmatch(ARGV[5], '(([%x-]+):(%d+)):(%d+)') do
   local job = '{{"t":null,"f":"{RUN_TASK}","a":["' .. task .. '",' .. attempt .. '],"k":{{}},"et":' .. ms .. '}}'
   redis.call('SET', 'arq:job:' .. id, job, 'NX', 'PX', ARGV[1])
-  local due = ms + fast
-  if redis.call('ZADD', KEYS[1], 'NX', due, id) == 1 and due <= now + 1000 then
-    due_now = due_now + 1
-  end
+  scores[#scores + 1] = ms + fast
+  scores[#scores + 1] = id
+  is_due = is_due or ms + fast <= now + 1000
 end
-if due_now > 0 then
+if redis.call('ZADD', KEYS[1], 'NX', unpack(scores)) > 0 and is_due then
   redis.call('LPUSH', KEYS[2], 1)
   redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
 end
-return due_now
 """
 
 # KEYS: lanes, the one to serve first in front. ARGV: hints wanted, lease (ms), then of each lane the hints that are done
 # with: how many, and their ids.
 # Drops what is done, takes due hints and raises their scores by the lease, so that nobody else sees them and
 # they show again by themselves if the taker dies. Returns the hints' ids lane by lane, then when the next is due.
+# A command takes a thousand of them at most: Lua's stack has room for a few thousand.
 CLAIM = """
 local count = 3
 for lane = 1, #KEYS do
-  for i = count + 1, count + ARGV[count] do
-    redis.call('ZREM', KEYS[lane], ARGV[i])
-    redis.call('DEL', 'arq:job:' .. ARGV[i])
+  local last = count + ARGV[count]
+  for first = count + 1, last, 1000 do
+    local some = {unpack(ARGV, first, math.min(first + 999, last))}
+    redis.call('ZREM', KEYS[lane], unpack(some))
+    for i, id in ipairs(some) do
+      some[i] = 'arq:job:' .. id
+    end
+    redis.call('DEL', unpack(some))
   end
-  count = count + ARGV[count] + 1
+  count = last + 1
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -143,9 +148,14 @@ local next_due = -1
 for lane = 1, #KEYS do
   local ids = {}
   if wanted > 0 then
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[lane], '-inf', now, 'LIMIT', 0, wanted)) do
-      redis.call('ZADD', KEYS[lane], 'XX', now + ARGV[2], id)
-      ids[#ids + 1] = id
+    ids = redis.call('ZRANGEBYSCORE', KEYS[lane], '-inf', now, 'LIMIT', 0, wanted)
+    local scores = {}
+    for i, id in ipairs(ids) do
+      scores[2 * i - 1] = now + ARGV[2]
+      scores[2 * i] = id
+    end
+    for first = 1, #scores, 1000 do
+      redis.call('ZADD', KEYS[lane], 'XX', unpack(scores, first, math.min(first + 999, #scores)))
     end
     wanted = wanted - #ids
   end

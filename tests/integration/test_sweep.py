@@ -107,6 +107,18 @@ async def test_more_hints_than_one_script_takes_go_in_one_trip(app: App):
     assert await app.queue.redis.zcard(Lane("default", "LOW").key) == 1
 
 
+async def test_more_hints_than_one_command_takes_are_claimed_and_dropped_in_one_trip(app: App):
+    lane = Lane("default", "HIGH")
+    many = [Hint(lane, new_id(), 0, 1) for _ in range(2_001)]
+    await app.queue.enqueue(many)
+    claimed = await app.queue.claim([lane], len(many) + 1, 60_000)
+    assert sorted(claimed.taken) == sorted((lane, hint.id) for hint in many)
+    assert (await app.queue.claim([lane], 1, 60_000)).taken == []
+    await app.queue.claim([lane], 1, 60_000, done=claimed.taken)
+    assert await app.queue.redis.zcard(lane.key) == 0
+    assert await app.queue.redis.keys("arq:job:*") == []
+
+
 async def test_a_timer_that_nobody_saw_come_due_is_queued(app: App):
     later = datetime.now(UTC) + timedelta(hours=1)
     task = await app.creation.create(new_task(schedule_time=later))
