@@ -12,12 +12,12 @@ from taskflow_proto.v1 import task_service_pb2_grpc
 
 async def critical_beside_low(stack: Measured, backlog: int) -> dict[str, float]:
     """CRITICAL tasks at 50/s on a worker of their own: alone, and while LOW ones fill every slot of another."""
-    alone = await latency(stack, 50, 250, "CRITICAL")
+    alone = await latency(stack, 50, 500, "CRITICAL")
     async with grpc.aio.insecure_channel(stack.grpc) as channel:
         stub = task_service_pb2_grpc.TaskServiceStub(channel)
         request = new_task("sleep", "LOW", payload=json.dumps({"seconds": 0.25}))
         await submit_batches(stub, backlog, request)
-    beside = await latency(stack, 50, 250, "CRITICAL")
+    beside = await latency(stack, 50, 500, "CRITICAL")
     return {
         "alone p50 ms": alone["p50 ms"],
         "alone p99 ms": alone["p99 ms"],
