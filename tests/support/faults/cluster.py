@@ -1,6 +1,7 @@
 """A TaskFlow of real processes, whose parts can be killed, stopped, cut off and started again."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -111,7 +112,9 @@ class Cluster:
         processes = [process for process in (*self._processes, *self._servers.values()) if process.is_alive]
         children = psutil.Process(self._servers["postgres"].pid).children(recursive=True)
         for pid in (*(process.pid for process in processes), *(child.pid for child in children)):
-            os.kill(pid, signal.SIGKILL)
+            # A backend may have ended by itself: its client, or its postmaster, was killed before it.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for process in processes:
             process.wait()
         psutil.wait_procs(children, timeout=10)
