@@ -109,7 +109,7 @@ async def idle_cost(stack: Measured, seconds: float) -> dict[str, float]:
         commands = (await client.info("stats"))["total_commands_processed"]
         return cpu, statements, commands
 
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # what has just started comes to rest first
     before = await look()
     await asyncio.sleep(seconds)
     after = await look()

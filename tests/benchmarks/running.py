@@ -93,7 +93,10 @@ def _run(program: Program, environment: dict[str, str]) -> None:
 
 async def until_all_final(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Wait until no task waits or runs. What is asked meanwhile is cheap: counting would slow down what is measured."""
-    states = ("status = 'QUEUED' AND NOT held", "status = 'RUNNING'", "status IN ('RETRYING', 'SCHEDULED')")
+    states = (
+        *("status = 'QUEUED' AND NOT held", "status IN ('RETRYING', 'SCHEDULED')", "status = 'RUNNING'"),
+        "held AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')",
+    )
     some = " OR ".join(f"EXISTS (SELECT FROM tasks WHERE {state})" for state in states)
     while await connection.fetchval(f"SELECT {some}"):
         await asyncio.sleep(0.02)

@@ -20,7 +20,7 @@ FROM tasks before JOIN tasks after ON after.execution_id = before.execution_id
 WHERE before.node_id = $2 AND after.node_id = $3 AND before.execution_id = ANY($1::uuid[])
 ORDER BY 1
 """
-OPEN = "SELECT count(*) FROM workflow_executions WHERE finished_at IS NULL"
+OPEN = "SELECT EXISTS (SELECT FROM workflow_executions WHERE finished_at IS NULL)"
 
 
 async def chain_throughput(stack: Measured, count: int, callers: int = 32) -> dict[str, float]:
