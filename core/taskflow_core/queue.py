@@ -41,7 +41,7 @@ CLOCKS_APART_MS = 100
 MAX_ATTEMPT = 2**31 - 1
 # Wake-up tokens kept per lane: enough for every worker that may sleep there.
 WAKE_TOKENS = 32
-# Hints in one script: it holds up all others in Redis meanwhile.
+# Hints in one script: it holds up all others in Redis meanwhile, and its Lua has a stack for a few thousand at most.
 HINTS_PER_SCRIPT = 500
 
 

@@ -85,7 +85,7 @@ class NodeProgress:
                         "report progress of node runs",
                         give_up_after=GIVE_UP_AFTER,
                     )
-                except Exception:
+                except Exception:  # told in the log; the next report says how far it is by then
                     log.exception("progress of node runs was not written", tasks=len(batch))
                 else:
                     for task_id, report in batch.items():

@@ -45,11 +45,13 @@ FILTER_FIELDS = {
     "schedule_id": FilterField(Task.schedule_id, UUID_KIND),
     "execution_id": FilterField(Task.execution_id, UUID_KIND),
 }
+DEFAULT_ORDER = "create_time desc"
 ORDER_FIELDS = {"create_time": Task.created_at, "end_time": Task.finished_at, "id": Task.id}
 
 # A list knows when a task was created by the first line of its log, in whose index the creations lie in order.
 Creation = aliased(TaskEvent, name="creation")
 LIST_FIELDS = FILTER_FIELDS | {"create_time": FilterField(Creation.created_at, TIMESTAMP)}
+# Where creations lead the order, a page is one range of that index only if both columns are of the log.
 BY_CREATION = ORDER_FIELDS | {"create_time": Creation.created_at, "id": Creation.task_id}
 
 
@@ -89,9 +91,9 @@ class TaskReader:
 
         Raises InvalidArgument (INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
         """
-        order = parse_order(order_by, ORDER_FIELDS, default="create_time desc")
+        order = parse_order(order_by, ORDER_FIELDS, DEFAULT_ORDER)
         if order.keys[0].name == "create_time":
-            order = parse_order(order_by, BY_CREATION, default="create_time desc")
+            order = parse_order(order_by, BY_CREATION, DEFAULT_ORDER)
         if full:
             result = (TaskResult.result, TaskResult.result_url)
             query: Select[Any] = select(*Task.__table__.columns, *result, Creation.task_id).outerjoin(
