@@ -94,8 +94,10 @@ def _run(program: Program, environment: dict[str, str]) -> None:
 async def until_all_final(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Wait until no task waits or runs. What is asked meanwhile is cheap: counting would slow down what is measured."""
     states = (
-        *("status = 'QUEUED' AND NOT held", "status IN ('RETRYING', 'SCHEDULED')", "status = 'RUNNING'"),
-        "held AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')",
+        "status = 'QUEUED' AND NOT held",
+        "status IN ('RETRYING', 'SCHEDULED')",
+        "status = 'RUNNING'",
+        "status = 'QUEUED' AND held",
     )
     some = " OR ".join(f"EXISTS (SELECT FROM tasks WHERE {state})" for state in states)
     while await connection.fetchval(f"SELECT {some}"):
