@@ -96,9 +96,10 @@ def cancel_channel(session_id: int) -> str:
 
 
 # KEYS: lane, wake list. ARGV: time to live (ms), tokens kept, the database's time (ms), the difference of clocks that
-# is let be (ms), then the hints as one text, each as task:attempt:due (ms). Adds those that are not there, with the
-# job bytes as arq has them, in JSON (no pickle is ever read or written), and wakes one sleeping worker if some are new
-# and some are due.
+# is let be (ms), then the hints as one text, each as task:attempt:due (ms), and what to ring the servers with. Adds
+# those that are not there, with the job bytes as arq has them, in JSON (no pickle is ever read or written), and wakes
+# one sleeping worker if some are new and some are due. A lone hint is offered with the wake-up: the worker need not
+# look for it.
 ENQUEUE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -116,8 +117,12 @@ for id, task, attempt, ms in string.gmatch(ARGV[5], '(([%x-]+):(%d+)):(%d+)') do
   is_due = is_due or ms + fast <= now + 1000
 end
 if redis.call('ZADD', KEYS[1], 'NX', unpack(scores)) > 0 and is_due then
-  redis.call('LPUSH', KEYS[2], 1)
+  local offered = #scores == 2 and scores[1] <= now and scores[2] or ''
+  redis.call('LPUSH', KEYS[2], offered)
   redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
+end
+if ARGV[6] ~= '' then
+  redis.call('PUBLISH', '{EVENTS_CHANNEL}', ARGV[6])
 end
 """
 
@@ -183,7 +188,9 @@ class Queue:
     def __init__(self, client: ArqRedis, now: Callable[[], datetime]) -> None:
         self.redis = client
         self._now = now
-        self._lists: Any = client  # redis-py types list commands as sync or async, and timeouts as int
+        self._untyped: Any = (
+            client  # redis-py types list commands as sync or async, timeouts as int, and some not
+        )
         self._claim = client.register_script(CLAIM)
 
     async def enqueue(self, hints: Iterable[Hint], ring: Collection[UUID] = ()) -> None:
@@ -191,14 +198,26 @@ class Queue:
 
         `ring`: tasks with new events, of which every server is told. Call it after the commit.
         """
-        now_ms = int(self._now().timestamp() * 1000)
+        limits = (HINT_TTL_MS, WAKE_TOKENS, int(self._now().timestamp() * 1000), CLOCKS_APART_MS)
+        told = b"".join(task_id.bytes for task_id in ring)
+        commands: list[list[Any]] = [
+            ["EVAL", ENQUEUE, 2, lane.key, lane.wake_key, *limits, " ".join(part), b""]
+            for lane, texts in _by_lane((hint.lane, f"{hint.id}:{hint.due_ms}") for hint in hints).items()
+            for part in _parts(texts, HINTS_PER_SCRIPT)
+        ]
+        if commands:
+            commands[-1][-1] = told
+        elif told:
+            commands = [["PUBLISH", EVENTS_CHANNEL, told]]
+        await self._execute(commands)
+
+    async def _execute(self, commands: Sequence[Sequence[Any]]) -> None:
+        if len(commands) == 1:  # without a pipeline, which makes it wait twice as long
+            await self._untyped.execute_command(*commands[0])
+            return
         async with self.redis.pipeline(transaction=False) as pipe:
-            for lane, texts in _by_lane((hint.lane, f"{hint.id}:{hint.due_ms}") for hint in hints).items():
-                for part in _parts(texts, HINTS_PER_SCRIPT):
-                    limits: list[Any] = [HINT_TTL_MS, WAKE_TOKENS, now_ms, CLOCKS_APART_MS]
-                    pipe.eval(ENQUEUE, 2, lane.key, lane.wake_key, *limits, " ".join(part))
-            if ring:
-                pipe.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in ring))
+            for command in commands:
+                pipe.execute_command(*command)
             await pipe.execute()
 
     async def claim(
@@ -235,16 +254,19 @@ class Queue:
         scores = await self.redis.zmscore(hints[0].lane.key, [hint.id for hint in hints])
         return [hint for hint, score in zip(hints, scores, strict=True) if score is None]
 
-    async def wait_for_wake(self, lanes: Sequence[Lane], seconds: float) -> Lane | None:
-        """Sleep until one of the lanes gets a due hint; the lane, or `None` when the time is over."""
+    async def wait_for_wake(self, lanes: Sequence[Lane], seconds: float) -> tuple[Lane, str] | None:
+        """Sleep until one of the lanes gets due hints; the lane, and the hint's id if it is one, else an empty text.
+
+        `None` when the time is over.
+        """
         keys = {lane.wake_key: lane for lane in lanes}
-        answer = await self._lists.blpop(list(keys), timeout=seconds)
-        return None if answer is None else keys[answer[0].decode()]
+        answer = await self._untyped.blpop(list(keys), timeout=seconds)
+        return None if answer is None else (keys[answer[0].decode()], _to_text(answer[1]))
 
     async def wake(self, lane: Lane) -> None:
         """Wake one more worker of the lane: the first could not take everything."""
-        await self._lists.lpush(lane.wake_key, 1)
-        await self._lists.ltrim(lane.wake_key, 0, WAKE_TOKENS - 1)
+        await self._untyped.lpush(lane.wake_key, "")
+        await self._untyped.ltrim(lane.wake_key, 0, WAKE_TOKENS - 1)
 
     async def tell_cancel(self, session_id: int, task_id: UUID, attempt: int) -> None:
         """Tell the worker that runs the task to cancel it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from arq.worker import func
 
 from support.tasks import TENANT, kinds_of, new_task, result_of, status_of
 from taskflow_core.app import App, listening, open_app
-from taskflow_core.queue import RUN_TASK, Lane, lanes
+from taskflow_core.ids import new_id
+from taskflow_core.queue import RUN_TASK, Hint, Lane, lanes
 from taskflow_core.settings import Settings
 from taskflow_core.states import Priority
 from taskflow_core.tasks.read import PageRequest, get_task
@@ -323,6 +325,33 @@ async def test_a_hint_that_is_not_ours_is_dropped(app: App, hint: bytes):
     await app.queue.redis.zadd(NORMAL.key, {hint: 0})
     await run(app, lambda context, payload: None)
     assert await app.queue.redis.zcard(NORMAL.key) == 0
+
+
+@pytest.mark.parametrize("token", [b"1", b"\xff\xfe\0", b"%b:0" % NOBODY, b"%b:01" % NOBODY])
+async def test_a_wake_up_that_offers_nothing_to_run_is_a_wake_up_all_the_same(app: App, token: bytes):
+    task = await app.creation.create(new_task(task_type="it"))
+    await app.announcer.drain()
+    await app.queue.redis.delete(NORMAL.wake_key)
+    for _ in range(3):
+        await app.queue.redis.execute_command("LPUSH", NORMAL.wake_key, token)
+    async with working(app, Handler("it", lambda context, payload: "ran")):
+        assert (await app.watch.wait(TENANT, task["id"], 20))["result"] == '"ran"'
+        other = await app.creation.create(new_task(task_type="it"))
+        assert (await app.watch.wait(TENANT, other["id"], 20))["result"] == '"ran"'
+
+
+async def test_a_task_that_comes_alone_is_offered_with_the_wake_up(app: App):
+    task = await app.creation.create(new_task(task_type="it"))
+    await app.announcer.drain()
+    assert await app.queue.wait_for_wake([NORMAL], 1) == (NORMAL, f"{task['id']}:0")
+    await app.creation.create_all([new_task(task_type="it") for _ in range(2)])
+    await app.announcer.drain()
+    assert await app.queue.wait_for_wake([NORMAL], 1) == (NORMAL, "")
+
+
+async def test_a_task_that_is_due_soon_is_not_offered(app: App):
+    await app.queue.enqueue([Hint(NORMAL, new_id(), 0, int(time.time() * 1000) + 900)])
+    assert await app.queue.wait_for_wake([NORMAL], 1) == (NORMAL, "")
 
 
 async def test_nothing_is_left_in_redis_when_all_is_done(app: App):

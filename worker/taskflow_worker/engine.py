@@ -27,6 +27,7 @@ from taskflow_core.tasks.claim import Claim, claim
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.settle import Settlement
 from taskflow_worker.hand_back import hand_back
+from taskflow_worker.lane_bell import FALLBACK, REDIS_PAUSE, LaneBell
 from taskflow_worker.processes import ProcessPool
 from taskflow_worker.registry import Registry
 from taskflow_worker.rota import Rota
@@ -38,10 +39,6 @@ log = structlog.get_logger()
 # Hints by the tasks and attempts that they stand for.
 Hints = dict[tuple[UUID, int], tuple[Lane, str]]
 
-# Seconds until lanes are looked at again although nobody rang: a lost wake-up costs no more.
-FALLBACK = 1.0
-# Seconds between attempts to reach a Redis that is away.
-REDIS_PAUSE = 0.5
 # Seconds for one answer of Redis: a line that has gone silent is given up.
 REDIS_PATIENCE = 5.0
 
@@ -74,8 +71,7 @@ class TaskWorker(Worker):
         # What goes on beside: claims in limited queues, with the slots kept free for them, and handing back.
         self._asides: set[asyncio.Task[None]] = set()
         self._reserved = 0
-        # Something came due, a slot was freed, or the worker is to stop.
-        self._changed = asyncio.Event()
+        self._bell = LaneBell(app.queue, self._lanes, lambda: self._free_slots > 0)
         # What the next look at the lanes drops.
         self._done_hints: list[tuple[Lane, str]] = []
 
@@ -87,7 +83,7 @@ class TaskWorker(Worker):
             for work in (
                 self._session.keep(self),
                 self._session.hear_cancellations(self),
-                self._hear_wake_ups(),
+                self._bell.listen(),
             )
         ]
         log.info("worker ready", lanes=[lane.key for lane in self._lanes], slots=self.max_jobs)
@@ -110,7 +106,7 @@ class TaskWorker(Worker):
     def drain(self) -> None:
         """Take nothing new, let what runs end, then leave `main`."""
         self.allow_pick_jobs = False
-        self._changed.set()
+        self._bell.ring()
 
     def _helper(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run it beside the worker. A worker without a heartbeat is of no use: it drains, and `main` raises."""
@@ -126,11 +122,11 @@ class TaskWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         """Fill the free slots with what is due, or wait for something to change."""
-        self._changed.clear()
+        self._bell.silence()
         began = time.monotonic()
         free = self._free_slots
         if free <= 0 or not self._session.is_open:
-            await self._changed.wait()
+            await self._bell.rung_within(None)
             return
         # If they are not dropped after all they come back after their lease, and are seen to be stale then.
         done, self._done_hints = self._done_hints, []
@@ -140,7 +136,7 @@ class TaskWorker(Worker):
                 claimed = await self._app.queue.claim(self._rota.next_order(), free, lease_ms, done)
         except REDIS_ERRORS as error:
             log.warning("redis is away", error=repr(error))
-            await self._changed_within(REDIS_PAUSE)
+            await self._bell.rung_within(REDIS_PAUSE)
             return
         if claimed.taken:
             is_full = len(claimed.taken) == free
@@ -151,7 +147,9 @@ class TaskWorker(Worker):
                 return
             await linger(len(claimed.taken), since=began)
         until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
-        await self._changed_within(min(FALLBACK, until_next))
+        offered = await self._bell.rung_within(min(FALLBACK, until_next))
+        if offered is not None:
+            await self._start_offered(*offered)
 
     async def _pass_on(self, lane: Lane) -> None:
         """Wake another worker: there may be more than fits here."""
@@ -161,24 +159,50 @@ class TaskWorker(Worker):
         except REDIS_ERRORS as error:
             log.warning("redis: others look at their lanes every second", error=repr(error))
 
+    async def _start_offered(self, lane: Lane, hint_id: str) -> None:
+        """Start what came with a wake-up, before the look at the lanes: one trip less for a task that comes alone."""
+        if self._free_slots <= 0 or not self._session.is_open or not self.allow_pick_jobs:
+            return
+        try:
+            key = parse_hint_id(hint_id)
+        except ValueError:
+            log.warning("a wake-up that is not ours", lane=lane.key, hint=repr(hint_id))
+        else:
+            await self._claim({key: (lane, hint_id)})
+            await asyncio.sleep(0)  # the handler comes first, then the look at the lanes
+
     async def _start(self, hints: Sequence[tuple[Lane, str]]) -> None:
-        """Claim the tasks behind the hints in PostgreSQL, and run those that are ours."""
+        """Start what the hints stand for, or drop them."""
         wanted: Hints = {}
         for lane, hint_id in hints:
             try:
-                wanted[parse_hint_id(hint_id)] = (lane, hint_id)
+                key = parse_hint_id(hint_id)
             except ValueError:
                 log.warning("a hint that is not ours", lane=lane.key, hint=repr(hint_id))
                 self._done_hints.append((lane, hint_id))
-        wish = self._claim_of(wanted)
-        tasks = await claim(self._app.database, wish)
-        self._run_all(tasks, wish.session_id, wanted)
+                continue
+            if self._runs_here(*key):
+                self._done_hints.append((lane, hint_id))
+            else:
+                wanted[key] = (lane, hint_id)
+        if wanted:
+            await self._claim(wanted)
         if wanted:
             # Apart, so that a queue whose row is locked does not keep other lanes waiting.
             self._reserved += len(wanted)
             limited = asyncio.create_task(self._start_limited(wanted))
             self._asides.add(limited)
             limited.add_done_callback(self._aside_ended)
+
+    def _runs_here(self, task_id: UUID, attempt: int) -> bool:
+        running = self._attempts.get(task_id)
+        return running is not None and running.task["attempt"] == attempt + 1
+
+    async def _claim(self, wanted: Hints) -> None:
+        """Claim the tasks behind the hints in PostgreSQL, and run those that are ours; the others stay in `wanted`."""
+        wish = self._claim_of(wanted)
+        tasks = await claim(self._app.database, wish)
+        self._run_all(tasks, wish.session_id, wanted)
 
     async def _start_limited(self, wanted: Hints) -> None:
         """Start what limited queues have room for; drop the hints of the rest, which is held, stale or doubled."""
@@ -189,7 +213,7 @@ class TaskWorker(Worker):
             self._run_all(claimed.tasks, wish.session_id, wanted)
         finally:
             self._reserved -= reserved
-            self._changed.set()
+            self._bell.ring()
         # A task that waits in no limited queue after all gets its hint back from the sweep.
         await self._finish(list(wanted.values()))
         self._app.held.release(claimed.queues)
@@ -241,7 +265,7 @@ class TaskWorker(Worker):
 
     def _ended(self, run: asyncio.Task[None]) -> None:
         if self._free_slots <= 0:
-            self._changed.set()
+            self._bell.ring()
         self._runs.discard(run)
         if not run.cancelled() and (error := run.exception()) is not None:
             log.error("an attempt ended in a defect of the worker", exc_info=error)
@@ -273,7 +297,7 @@ class TaskWorker(Worker):
     def on_opened(self, lost: int, *, blameless: bool) -> None:
         self._blameless = lost if blameless else None
         self._hand_back()
-        self._changed.set()
+        self._bell.ring()
 
     def _hand_back(self) -> None:
         """Give back what was fenced off although the worker was well; the rest is the sweep's."""
@@ -307,27 +331,6 @@ class TaskWorker(Worker):
                 message="the worker did not know it",
             )
         )
-
-    async def _hear_wake_ups(self) -> None:
-        """Turn wake-up tokens into a look at the lanes, while there are free slots."""
-        while True:
-            if self._free_slots <= 0:
-                # Leave the tokens to workers that have room.
-                await asyncio.sleep(REDIS_PAUSE)
-                continue
-            try:
-                if await self._app.queue.wait_for_wake(self._lanes, FALLBACK) is not None:
-                    self._changed.set()
-            except REDIS_ERRORS as error:
-                log.warning("redis: looking at the lanes every second", error=repr(error))
-                await asyncio.sleep(REDIS_PAUSE)
-
-    async def _changed_within(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass  # time to look again
 
     async def _finish(self, hints: Sequence[tuple[Lane, str]]) -> None:
         try:
