@@ -21,7 +21,6 @@ def server() -> None:
     # Read when grpc is imported: we never fork, and its own log says in C++ what ours says better.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    keep_what_is_loaded()
     uvloop.run(_serve(settings))
 
 
@@ -47,6 +46,7 @@ async def _serve(settings: Settings) -> None:
             WebhookService(app),
             StatsService(app, drain),
         ]
+        keep_what_is_loaded()
         async with serving(app, servicers, drain):
             await _until_told_to_stop()
 

@@ -48,7 +48,6 @@ def worker(priorities: str, queues: str, imports: Sequence[str]) -> None:
     except RegistrationError as error:
         raise click.ClickException(str(error)) from error
     served = lanes([name.strip() for name in queues.split(",")], wanted)
-    keep_what_is_loaded()
     uvloop.run(_work(settings, registry, served))
 
 
@@ -58,6 +57,7 @@ async def _work(settings: Settings, registry: Registry, served: Sequence[Lane]) 
             registry.add(handler)
         task_worker = TaskWorker(app, registry, served)
         deliverer = Deliverer(app)
+        keep_what_is_loaded()
         # What may be left then: handlers that swallow their cancellation, a database that does not answer.
         limit = settings.worker_drain_grace + settings.cancel_grace + LAST_SECONDS
 
@@ -85,7 +85,6 @@ def scheduler() -> None:
     """Keep the house: sweep up what others left behind."""
     settings = Settings()
     configure_logging(settings, "scheduler")
-    keep_what_is_loaded()
     uvloop.run(_keep_house(settings))
 
 
@@ -95,4 +94,5 @@ async def _keep_house(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with open_app(settings, "scheduler") as app:
+        keep_what_is_loaded()
         await run_scheduler(app, stop)
