@@ -28,14 +28,13 @@ class Arrays:
             name: f"new.{name}" if text is None else f"new.{name}::{types[name]}"
             for name, text in self._texts.items()
         }
-        crossing = [types[name] if text is None else "text" for name, text in self._texts.items()]
-        before = ["before"] if guarded else []
-        crossing += ["text" for _ in before]
-        arrays = (f"${number}::{kind}[]" for number, kind in enumerate(crossing, start=first))
+        kinds = {name: types[name] if text is None else "text" for name, text in self._texts.items()}
+        if guarded:
+            kinds["before"] = "text"
         self.first = first
-        self.next = first + len(crossing)
+        self.next = first + len(kinds)
         self.names = ", ".join(types)
-        self.rows = f"unnest({', '.join(arrays)}) AS new ({', '.join([*types, *before])})"
+        self.rows = f"{crossed(kinds, first=first)} AS new"
 
     def values(self, **instead: str) -> str:
         """What an INSERT selects; of some columns something else."""
@@ -48,9 +47,9 @@ class Arrays:
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any] | None]:
         """The parameters for these rows."""
-        parameters = []
+        parameters: list[list[Any] | None] = []
         for name, text in self._texts.items():
-            values = optional([row[name] for row in rows])
+            values = crossing([row[name] for row in rows])
             if values is not None and text is not None:
                 values = [None if value is None else text(value) for value in values]
             parameters.append(values)
@@ -63,9 +62,28 @@ def _text_of(kind: object) -> Callable[[Any], str] | None:
     return json.dumps if isinstance(kind, postgresql.JSONB) else None
 
 
-def optional(values: list[Any]) -> list[Any] | None:
-    """The parameter for a column that may be unset. If it is so in all rows it crosses as one NULL: most are that."""
-    return None if values.count(None) == len(values) else values
+def crossing(values: list[Any]) -> list[Any] | None:
+    """The parameter for a column. If all rows have the same value it crosses once, or as NULL if it is unset.
+
+    Each value that crosses costs on both sides, and the rows of a batch are much alike.
+    """
+    if not values or values.count(values[0]) < len(values):
+        return values
+    return None if values[0] is None else values[:1]
+
+
+def crossed(kinds: Mapping[str, str], *, first: int = 1) -> str:
+    """What a statement selects rows from, of parameters that `crossing` made: columns with their types.
+
+    No two rows may be the same in all columns.
+    """
+    arrays = {name: f"${number}::{kind}[]" for number, (name, kind) in enumerate(kinds.items(), start=first)}
+    fields = (
+        f"CASE cardinality({array}) WHEN 1 THEN ({array})[1] ELSE {name} END AS {name}"
+        for name, array in arrays.items()
+    )
+    columns = ", ".join(arrays)
+    return f"(SELECT {', '.join(fields)} FROM unnest({', '.join(arrays.values())}) AS crossed ({columns}))"  # noqa: S608
 
 
 def array_text(values: Iterable[Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from taskflow_core.arrays import Arrays
+from taskflow_core.arrays import Arrays, crossing
 from taskflow_core.db import Connection
 from taskflow_core.executions.plan import Plan
 from taskflow_core.executions.planned import PlannedTask
@@ -141,9 +141,9 @@ async def _write(connection: Connection, plans: Mapping[UUID, Plan]) -> None:
     [written] = await connection.fetch(
         WRITE,
         *EXECUTIONS.of([vars(plan.execution) for plan in stored]),
-        [plan.state.execution.status for plan in stored],
+        crossing([plan.state.execution.status for plan in stored]),
         *RUNS.of([row for row, _ in moved]),
-        [status for _, status in moved],
+        crossing([status for _, status in moved]),
         *NEW_RUNS.of(new),
         *EVENTS.of([{**vars(event), **_owner(plan)} for plan in plans.values() for event in plan.events]),
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.arrays import array_text, optional
+from taskflow_core.arrays import array_text, crossed, crossing
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
@@ -67,33 +67,49 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else vars(value)
 
 
-INSERT = """
+_ACTOR = {"id": "uuid", "actor": "text"}
+_NEW = _ACTOR | {
+    "tenant_id": "text",
+    "name": "text",
+    "task_type": "text",
+    "queue": "text",
+    "priority": "text",
+    "payload": "text",
+    "payload_form": "text",
+    "tags": "text",
+    "retry_policy": "text",
+    "attempt_timeout": "float8",
+    "expire_at": "timestamptz",
+    "unique_key": "text",
+    "unique_scope": "text",
+    "request_id": "text",
+    "request_digest": "text",
+    "schedule_at": "timestamptz",
+    "schedule_id": "uuid",
+}
+
+INSERT = f"""
 WITH created AS (
   INSERT INTO tasks (
     id, tenant_id, name, task_type, queue, priority, payload, payload_form, tags, retry_policy,
     attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, run_at, status,
     schedule_id)
   SELECT
-    id, tenant_id, name, task_type, queue, priority, payload, payload_form, coalesce(tags, '{}')::text[], retry_policy::jsonb,
+    id, tenant_id, name, task_type, queue, priority, payload, payload_form, coalesce(tags, '{{}}')::text[], retry_policy::jsonb,
     attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest,
     greatest(schedule_at, now()), CASE WHEN schedule_at > now() THEN 'SCHEDULED' ELSE 'QUEUED' END,
     schedule_id
-  FROM unnest(
-    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::float8[], $12::timestamptz[], $13::text[], $14::text[], $15::text[], $16::text[],
-    $17::timestamptz[], $19::uuid[]) AS new (
-    id, tenant_id, name, task_type, queue, priority, payload, payload_form, tags, retry_policy,
-    attempt_timeout, expire_at, unique_key, unique_scope, request_id, request_digest, schedule_at, schedule_id)
+  FROM {crossed(_NEW)} AS new
   ON CONFLICT DO NOTHING
   RETURNING id, tenant_id, status, run_at, created_at
 ), logged AS (
   INSERT INTO task_events (task_id, sequence, tenant_id, kind, status, attempt, actor, data)
   SELECT created.id, 1, created.tenant_id, 'CREATED', created.status, 0, actors.actor,
     CASE created.status WHEN 'SCHEDULED' THEN jsonb_build_object('next_attempt_time', created.run_at) END
-  FROM created JOIN unnest($1::uuid[], $18::text[]) AS actors (id, actor) USING (id)
+  FROM created JOIN {crossed(_ACTOR)} AS actors USING (id)
 )
 SELECT id, status, run_at, created_at FROM created
-"""
+"""  # noqa: S608 - the columns are our own
 
 # A row that was not inserted is here already: our own, after a commit whose answer was lost; or an
 # earlier one with the same request id; or one that holds the unique key.
@@ -220,11 +236,10 @@ class TaskCreation:
 
 async def insert_rows(connection: Connection, batch: Sequence[Numbered]) -> list[asyncpg.Record]:
     """Store those of the tasks that nothing stands against: their ids, statuses and times."""
-    ids = [task_id for task_id, _ in batch]
     tasks = [task for _, task in batch]
-    rows = await connection.fetch(
-        INSERT,
-        ids,
+    columns: tuple[list[Any], ...] = (
+        [task_id for task_id, _ in batch],
+        [t.actor for t in tasks],
         [t.tenant_id for t in tasks],
         [t.name for t in tasks],
         [t.task_type for t in tasks],
@@ -232,18 +247,18 @@ async def insert_rows(connection: Connection, batch: Sequence[Numbered]) -> list
         [t.priority for t in tasks],
         [t.payload for t in tasks],
         [t.payload_form for t in tasks],
-        optional([array_text(t.tags) if t.tags else None for t in tasks]),
-        optional([None if t.retry_policy is None else json.dumps(t.retry_policy) for t in tasks]),
-        optional([t.attempt_timeout for t in tasks]),
-        optional([t.expire_time for t in tasks]),
-        optional([t.unique_key and t.unique_key.key for t in tasks]),
-        optional([t.unique_key and t.unique_key.scope for t in tasks]),
-        optional([t.request_id for t in tasks]),
-        optional([None if t.request_id is None else t.digest() for t in tasks]),
-        optional([t.schedule_time for t in tasks]),
-        [t.actor for t in tasks],
-        optional([t.schedule_id for t in tasks]),
+        [array_text(t.tags) if t.tags else None for t in tasks],
+        [None if t.retry_policy is None else json.dumps(t.retry_policy) for t in tasks],
+        [t.attempt_timeout for t in tasks],
+        [t.expire_time for t in tasks],
+        [t.unique_key and t.unique_key.key for t in tasks],
+        [t.unique_key and t.unique_key.scope for t in tasks],
+        [t.request_id for t in tasks],
+        [None if t.request_id is None else t.digest() for t in tasks],
+        [t.schedule_time for t in tasks],
+        [t.schedule_id for t in tasks],
     )
+    rows = await connection.fetch(INSERT, *map(crossing, columns))
     return list(rows)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from taskflow_core.announce import Announcement, Announcer
-from taskflow_core.arrays import optional
+from taskflow_core.arrays import crossed, crossing
 from taskflow_core.batching import Batcher
 from taskflow_core.db import Database, until_answered
 from taskflow_core.queues.held import HeldTasks
@@ -38,14 +38,26 @@ class Settlement(NamedTuple):
     execution_id: UUID | None = None  # of the task
 
 
+_ENDED = {
+    "id": "uuid",
+    "attempt": "int",
+    "session_id": "bigint",
+    "worker": "text",
+    "status": "text",
+    "outcome": "text",
+    "result": "text",
+    "error": "text",
+    "delay": "float8",
+    "message": "text",
+    "dead_letter_reason": "text",
+    "error_fingerprint": "text",
+    "result_url": "text",
+}
+
 # Only a RUNNING task has a session: the table itself holds that, and the fence needs no other guard.
 SETTLE = f"""
 WITH ended AS (
-  SELECT * FROM unnest(
-    $1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::float8[], $10::text[], $11::text[], $12::text[], $13::text[]) AS ended (
-    id, attempt, session_id, worker, status, outcome, result, error, delay, message, dead_letter_reason,
-    error_fingerprint, result_url)
+  SELECT * FROM {crossed(_ENDED)} AS ended
 ), moved AS (
   UPDATE tasks t SET
     status = CASE
@@ -177,21 +189,22 @@ class TaskSettlement:
 
 
 def _columns(batch: Sequence[Settlement]) -> list[list[Any] | None]:
-    return [
+    columns: tuple[list[Any], ...] = (
         [s.task_id for s in batch],
         [s.attempt for s in batch],
         [s.session_id for s in batch],
         [s.worker for s in batch],
         [s.status for s in batch],
         [s.outcome for s in batch],
-        optional([s.result for s in batch]),
-        optional([None if s.error is None else json.dumps(s.error) for s in batch]),
+        [s.result for s in batch],
+        [None if s.error is None else json.dumps(s.error) for s in batch],
         [s.delay for s in batch],
-        optional([s.message for s in batch]),
-        optional([s.dead_letter_reason for s in batch]),
-        optional([s.error_fingerprint for s in batch]),
-        optional([s.result_url for s in batch]),
-    ]
+        [s.message for s in batch],
+        [s.dead_letter_reason for s in batch],
+        [s.error_fingerprint for s in batch],
+        [s.result_url for s in batch],
+    )
+    return [crossing(column) for column in columns]
 
 
 def _announcement(row: Row) -> Announcement:
