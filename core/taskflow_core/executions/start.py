@@ -69,7 +69,8 @@ class ExecutionStart:
     def __init__(self, database: Database, advancement: Advancement) -> None:
         self._database = database
         self._advancement = advancement
-        self._batcher: Batcher[Numbered, Row] = Batcher(self._start_each, limit=100)
+        # Two, so that one batch is planned while the other is written.
+        self._batcher: Batcher[Numbered, Row] = Batcher(self._start_each, limit=100, writers=2)
 
     async def start(self, new: NewExecution) -> Row:
         """Store an execution with its first tasks; an earlier one if `request_id` says so.
