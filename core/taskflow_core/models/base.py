@@ -41,9 +41,12 @@ class Base(DeclarativeBase):
     }
 
 
-def is_one_of(column: str, values: type[StrEnum]) -> str:
-    """The condition that a column holds one of the values."""
-    return f"{column} IN ({listed(values)})"
+def is_one_of(column: str, values: Iterable[StrEnum]) -> str:
+    """The condition of a constraint that a column holds one of the values.
+
+    As one constant: PostgreSQL reads constraints anew for each statement, and a list of constants takes twice as long.
+    """
+    return f"{column} = ANY ('{{{','.join(sorted(values))}}}'::text[])"
 
 
 def listed(values: Iterable[StrEnum]) -> str:

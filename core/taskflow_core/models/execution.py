@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Boolean, CheckConstraint, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskflow_core.models.base import Base, TransactionId, is_one_of, listed
+from taskflow_core.models.base import Base, TransactionId, is_one_of
 from taskflow_core.states import (
     EXECUTION_FINAL,
     NODE_RUN_OPEN,
@@ -17,9 +17,6 @@ from taskflow_core.states import (
     Priority,
     ScopeStatus,
 )
-
-EXECUTION_ENDED = f"status IN ({listed(EXECUTION_FINAL)})"
-NODE_RUN_IS_OPEN = f"status IN ({listed(NODE_RUN_OPEN)})"
 
 
 class WorkflowExecution(Base):
@@ -69,7 +66,9 @@ class WorkflowExecution(Base):
         CheckConstraint(is_one_of("priority", Priority), name="priority"),
         CheckConstraint("input_form IN ('STRUCT', 'JSON')", name="input_form"),
         CheckConstraint("ending IN ('CANCELLED', 'FAILED')", name="ending"),
-        CheckConstraint(f"(finished_at IS NOT NULL) = ({EXECUTION_ENDED})", name="finished"),
+        CheckConstraint(
+            f"(finished_at IS NOT NULL) = ({is_one_of('status', EXECUTION_FINAL)})", name="finished"
+        ),
         CheckConstraint("open_runs >= 0", name="open_runs"),
         Index("workflow_executions_created", "tenant_id", "created_at", "id"),
         Index("workflow_executions_status", "tenant_id", "status"),
@@ -156,7 +155,7 @@ class NodeRun(Base):
 
     __table_args__ = (
         CheckConstraint(is_one_of("status", NodeRunStatus), name="status"),
-        CheckConstraint(f"(finished_at IS NULL) = ({NODE_RUN_IS_OPEN})", name="finished"),
+        CheckConstraint(f"(finished_at IS NULL) = ({is_one_of('status', NODE_RUN_OPEN)})", name="finished"),
         # None of these indexes names what the end of a run changes, so that its end writes to none of them.
         Index("node_runs_graph", "execution_id", "scope", "node_id", unique=True),
         Index("node_runs_place", "execution_id", "place", unique=True),

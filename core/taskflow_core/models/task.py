@@ -78,7 +78,7 @@ class Task(Base):
         CheckConstraint(is_one_of("status", TaskStatus), name="status"),
         CheckConstraint(is_one_of("priority", Priority), name="priority"),
         CheckConstraint("payload_form IN ('STRUCT', 'JSON')", name="payload_form"),
-        CheckConstraint(f"(finished_at IS NOT NULL) = ({FINAL})", name="finished"),
+        CheckConstraint(f"(finished_at IS NOT NULL) = ({is_one_of('status', TASK_FINAL)})", name="finished"),
         CheckConstraint("(session_id IS NOT NULL) = (status = 'RUNNING')", name="running"),
         CheckConstraint("(dead_letter_reason IS NOT NULL) = (status = 'FAILED')", name="dead_letter"),
         CheckConstraint(is_one_of("dead_letter_reason", DeadLetterCause), name="dead_letter_reason"),
