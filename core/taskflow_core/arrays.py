@@ -49,10 +49,11 @@ class Arrays:
         """The parameters for these rows."""
         parameters: list[list[Any] | None] = []
         for name, text in self._texts.items():
-            values = crossing([row[name] for row in rows])
-            if values is not None and text is not None:
+            values = [row[name] for row in rows]
+            if text is not None:
+                # First, because JSON tells values apart that Python does not: 1, 1.0 and true.
                 values = [None if value is None else text(value) for value in values]
-            parameters.append(values)
+            parameters.append(crossing(values))
         return parameters
 
 
