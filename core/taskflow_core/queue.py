@@ -188,9 +188,8 @@ class Queue:
     def __init__(self, client: ArqRedis, now: Callable[[], datetime]) -> None:
         self.redis = client
         self._now = now
-        self._untyped: Any = (
-            client  # redis-py types list commands as sync or async, timeouts as int, and some not
-        )
+        # The types of redis-py say that list commands are sync or async and timeouts int; some commands have none.
+        self._untyped: Any = client
         self._claim = client.register_script(CLAIM)
 
     async def enqueue(self, hints: Iterable[Hint], ring: Collection[UUID] = ()) -> None:

@@ -33,24 +33,24 @@ def difference_to_models(connection: Connection) -> list[Any]:
 
 def checks(connection: Connection) -> dict[str, str]:
     """What CHECK constraints say: alembic does not compare it."""
-    found = connection.execute(
-        text(
-            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
-        )
+    return meanings(
+        connection,
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
     )
-    return {name: check for name, check in found}  # noqa: C416 - a row is not a pair to dict()
 
 
 def predicates(connection: Connection) -> dict[str, str]:
     """What partial indexes are partial to: alembic does not compare it."""
-    found = connection.execute(
-        text(
-            "SELECT c.relname, pg_get_expr(i.indpred, i.indrelid) FROM pg_index i"
-            " JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indpred IS NOT NULL AND c.relnamespace = 'public'::regnamespace"
-        )
+    return meanings(
+        connection,
+        "SELECT c.relname, pg_get_expr(i.indpred, i.indrelid) FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indpred IS NOT NULL AND c.relnamespace = 'public'::regnamespace",
     )
-    return {name: predicate for name, predicate in found}  # noqa: C416 - a row is not a pair to dict()
+
+
+def meanings(connection: Connection, query: str) -> dict[str, str]:
+    return {name: meaning for name, meaning in connection.execute(text(query))}  # noqa: C416 - a row is no pair to dict()
 
 
 def tables(connection: Connection) -> set[str]:

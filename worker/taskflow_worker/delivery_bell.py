@@ -8,6 +8,7 @@ from redis.asyncio.client import PubSub
 
 from taskflow_core.queue import EVENTS_CHANNEL, REDIS_ERRORS
 from taskflow_core.webhooks.wake import WEBHOOKS_CHANNEL
+from taskflow_worker.bell import Bell
 
 log = structlog.get_logger()
 
@@ -16,30 +17,14 @@ AGAIN = 1.0
 MESSAGE = 10.0
 
 
-class DeliveryBell:
+class DeliveryBell(Bell):
     """Is rung by Redis, while `listen` runs, and by hand. Without Redis it is silent, and the deliverer looks itself."""
 
     def __init__(self, redis: Redis) -> None:
+        super().__init__()
         self._redis = redis
-        self._rung = asyncio.Event()
         self._follows_events = False
         self._subscription: PubSub | None = None
-
-    def ring(self) -> None:
-        """Say that something may be due."""
-        self._rung.set()
-
-    def silence(self) -> None:
-        """Forget what rang: what is looked at from now on includes it."""
-        self._rung.clear()
-
-    async def rung_within(self, seconds: float) -> None:
-        """Wait until it rings, but not longer."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        except TimeoutError:
-            return
 
     async def follow_events(self, *, follow: bool) -> None:
         """Ring with every task event, or no longer: there is nobody to tell of them."""

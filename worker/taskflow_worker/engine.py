@@ -147,7 +147,7 @@ class TaskWorker(Worker):
                 return
             await linger(len(claimed.taken), since=began)
         until_next = FALLBACK if claimed.next_due_ms is None else claimed.next_due_ms / 1000
-        offered = await self._bell.rung_within(min(FALLBACK, until_next))
+        offered = await self._bell.offered_within(min(FALLBACK, until_next))
         if offered is not None:
             await self._start_offered(*offered)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from taskflow_core.queue import REDIS_ERRORS, Lane, Queue
+from taskflow_worker.bell import Bell
 
 log = structlog.get_logger()
 
@@ -15,32 +16,20 @@ FALLBACK = 1.0
 REDIS_PAUSE = 0.5
 
 
-class LaneBell:
+class LaneBell(Bell):
     """Is rung by wake-ups of the lanes, while `listen` runs, and by hand: a slot was freed, or the worker is to stop."""
 
     def __init__(self, queue: Queue, lanes: Sequence[Lane], has_room: Callable[[], bool]) -> None:
+        super().__init__()
         self._queue = queue
         self._lanes = lanes
         self._has_room = has_room
-        self._rung = asyncio.Event()
         self._offered: tuple[Lane, str] | None = None
 
-    def ring(self) -> None:
-        """Say that there may be something to do."""
-        self._rung.set()
-
-    def silence(self) -> None:
-        """Forget what rang: what is looked at from now on includes it."""
-        self._rung.clear()
-
-    async def rung_within(self, seconds: float | None) -> tuple[Lane, str] | None:
+    async def offered_within(self, seconds: float) -> tuple[Lane, str] | None:
         """Wait until it rings, but not longer; the lane and the id of the hint that came with the ring, if any."""
         self._offered = None
-        try:
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        except TimeoutError:
-            pass  # time to look again
+        await self.rung_within(seconds)
         return self._offered
 
     async def listen(self) -> None:
