@@ -1,5 +1,7 @@
 """What the rows of a batch have in common crosses to the database once."""
 
+from typing import Any
+
 from taskflow_core.arrays import Arrays, array_text, crossing
 from taskflow_core.models.task import Task
 
@@ -21,7 +23,7 @@ def test_no_rows_are_no_values():
 
 
 def test_json_that_python_takes_for_equal_crosses_as_it_is():
-    rows = [{"retry_policy": {"n": 1}}, {"retry_policy": {"n": True}}]
+    rows: list[dict[str, Any]] = [{"retry_policy": {"n": 1}}, {"retry_policy": {"n": True}}]
     assert Arrays(Task, ["retry_policy"]).of(rows) == [['{"n": 1}', '{"n": true}']]
 
 
