@@ -19,6 +19,8 @@ from support.tasks import (
 )
 from taskflow_core.app import App
 from taskflow_core.errors import InvalidArgument
+from taskflow_core.tail import Tail
+from taskflow_core.tail.log import Log
 from taskflow_core.tasks.report import Report, Reports
 from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.watch_all import SnapshotEnd, TenantEvent, TenantMessage
@@ -84,6 +86,11 @@ async def open_transaction(app: App) -> AsyncIterator["asyncpg.Connection[asyncp
 async def say(app: App, task: Row, session_id: int, lines: int = 1) -> None:
     report = tuple(Report("LOG", {"message": f"line {number}"}) for number in range(lines))
     await app.reporting.report(Reports(task["id"], task["attempt"], session_id, "host:1", report))
+
+
+async def say_often(app: App, task: Row, session_id: int, times: int) -> None:
+    for _ in range(times):
+        await say(app, task, session_id)
 
 
 async def test_a_watch_starts_with_the_tasks_as_they_are_and_goes_on_with_each_event(app: App):
@@ -309,6 +316,27 @@ async def test_a_watcher_that_falls_behind_goes_on_from_the_log(app: App, monkey
         expected = [(task["id"], number) for number in range(3, 15)]
         assert names(await events(quick, 12)) == expected
         assert names(await events(slow, 12)) == expected
+
+
+async def test_events_that_come_in_the_moment_in_which_a_silence_is_told_are_told_too(app: App):
+    session_id = await open_test_session(app)
+    task = await running_task(app, session_id)
+    log = Log(app.database)
+    tail = Tail(log, app.feed)
+    told: list[int] = []
+    count = 200
+    # So impatient that its waits end all the time, also when the reader has just read something.
+    async with (
+        aclosing(tail.follow(TENANT, await log.start(), quiet=0.0)) as batches,
+        asyncio.TaskGroup() as group,
+        asyncio.timeout(20),
+    ):
+        group.create_task(say_often(app, task, session_id, count))
+        async for lines, _ in batches:
+            told += [line.row["sequence"] for line in lines]
+            if told and told[-1] == task["last_sequence"] + count:
+                break
+    assert told == [task["last_sequence"] + number for number in range(1, count + 1)]
 
 
 async def test_claims_of_many_tasks_at_once_are_told_in_each_tasks_order(app: App):

@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from itertools import groupby
 from typing import TypeAlias
 
@@ -88,14 +88,13 @@ class Tail:
                 return
 
     async def _rings(self, rung: asyncio.Event, quiet: float) -> bool:
-        try:
+        """Whether it rang within so many seconds, be it in the very moment in which they were over."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(quiet):
                 await rung.wait()
-        except TimeoutError:
-            return False
         if self._reader is not None and self._reader.done():
             self._reader.result()  # raises what ended it
-        return True
+        return rung.is_set()
 
     @contextmanager
     def _watching(self, tenant_id: str) -> Iterator["tuple[_Recent, asyncio.Event]"]:
