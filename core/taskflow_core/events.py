@@ -10,14 +10,11 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
-import structlog
-
 from taskflow_core.batching import Shared
 from taskflow_core.db import Database, until_answered
-from taskflow_core.queue import EVENTS_CHANNEL, REDIS_ERRORS, Queue
+from taskflow_core.listener import Listener
+from taskflow_core.queue import EVENTS_CHANNEL, Queue
 from taskflow_core.tasks.rows import Row
-
-log = structlog.get_logger()
 
 # Many watchers read in one trip; each gets at most this many events at a time, or a row without an event if
 # the task is gone.
@@ -43,9 +40,14 @@ class EventFeed:
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
-        self._queue = queue
+        self._listener = Listener(
+            queue.redis,
+            EVENTS_CHANNEL,
+            on_message=self._ring,
+            on_change=self._wake_all,  # whatever rang while nobody listened is in the log
+            otherwise="redis: watchers read the log every second",
+        )
         self._watchers: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
-        self._listening = False
         self.draining = False
         self._everything: set[asyncio.Event] = set()
         self._log: Log = Shared(lambda batch: self._read(READ_OF_TASKS, batch))
@@ -97,10 +99,12 @@ class EventFeed:
         """An event that is set by the ring of any task, and by a drain."""
         waiter = asyncio.Event()
         self._everything.add(waiter)
+        self._listen_if_watched()
         try:
             yield waiter
         finally:
             self._everything.discard(waiter)
+            self._listen_if_watched()
 
     async def rings(self, rung: asyncio.Event, quiet: float) -> bool:
         """Whether a ring came within `quiet` seconds; while Redis is away, within one."""
@@ -112,7 +116,7 @@ class EventFeed:
             rung.set()
 
         # Thousands wait here: a timer is cheaper than a timeout, which interrupts.
-        seconds = quiet if self._listening else min(quiet, 1.0)
+        seconds = quiet if self._listener.is_hearing else min(quiet, 1.0)
         timer = asyncio.get_running_loop().call_later(seconds, give_up)
         try:
             await rung.wait()
@@ -126,26 +130,11 @@ class EventFeed:
                 waiter.set()
 
     async def listen(self) -> None:
-        """Pass rings on until cancelled, over any number of reconnections."""
-        pause = 0.05
-        while True:
-            try:
-                async with self._queue.redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(EVENTS_CHANNEL)
-                    # Whatever rang while nobody listened is in the log.
-                    self._listening = True
-                    self._wake_all()
-                    pause = 0.05
-                    async for message in subscription.listen():
-                        self._ring(message["data"])
-            except REDIS_ERRORS as error:
-                log.warning("redis: watchers read the log every second", error=repr(error))
-            finally:
-                self._listening = False
-            # From here on they look by themselves.
-            self._wake_all()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 2.0)
+        """Pass rings on while somebody watches, until cancelled."""
+        await self._listener.listen()
+
+    def _listen_if_watched(self) -> None:
+        self._listener.want(wanted=bool(self._everything or self._watchers))
 
     def _ring(self, task_ids: bytes) -> None:
         for waiter in self._everything:
@@ -160,12 +149,14 @@ class EventFeed:
     def _watching(self, task_id: UUID) -> Iterator[asyncio.Event]:
         waiter = asyncio.Event()
         self._watchers[task_id].add(waiter)
+        self._listen_if_watched()
         try:
             yield waiter
         finally:
             self._watchers[task_id].discard(waiter)
             if not self._watchers[task_id]:
                 del self._watchers[task_id]
+            self._listen_if_watched()
 
     async def _read(self, statement: str, batch: Sequence[tuple[UUID, int]]) -> list[Sequence[Row] | None]:
         rows = await until_answered(

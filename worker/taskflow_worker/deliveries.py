@@ -75,7 +75,7 @@ class Deliverer:
         """Start all that is due and fits; how many that were, and the seconds until the next look."""
         try:
             look = await self._claims.look()
-            await self._bell.follow_events(follow=look.any_enabled)
+            self._bell.follow_events(follow=look.any_enabled)
             claimed = await self._claim(look)
         except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
             log.warning("the deliverer looks again", error=repr(error))

@@ -8,7 +8,8 @@ from uuid import UUID
 import structlog
 
 from taskflow_core.db import CONFLICT_ERRORS, CONNECTION_ERRORS
-from taskflow_core.queue import EVENTS_CHANNEL, REDIS_ERRORS, SCHEDULES_CHANNEL, Queue
+from taskflow_core.listener import Listener
+from taskflow_core.queue import EVENTS_CHANNEL, SCHEDULES_CHANNEL, Queue
 from taskflow_core.schedules.fire import Firing
 
 log = structlog.get_logger()
@@ -22,14 +23,28 @@ class ScheduleTimer:
 
     def __init__(self, firing: Firing, queue: Queue) -> None:
         self._firing = firing
-        self._queue = queue
         self._rung = asyncio.Event()
+        self._changes = Listener(
+            queue.redis,
+            SCHEDULES_CHANNEL,
+            on_message=lambda _: self._rung.set(),
+            on_change=self._rung.set,
+            otherwise="redis: schedules are looked at every second",
+        )
+        self._changes.want()
+        self._ends = Listener(
+            queue.redis,
+            EVENTS_CHANNEL,
+            on_message=self._hear,
+            on_change=self._look_at_all,
+            otherwise="redis: what was fired is looked at every second",
+        )
         self._ended: list[UUID] = []
+        self._follow_up_at = 0.0  # of the loop's time
 
     async def tick_on(self) -> None:
         """Tick for ever. A database that is away costs time, never a fire."""
         loop = asyncio.get_running_loop()
-        follow_up_at = loop.time()
         may_be_due = True
         while True:
             wait = EACH
@@ -38,9 +53,10 @@ class ScheduleTimer:
                     await self._firing.fire_due()
                 await self._follow_up_ended()
                 look = await self._firing.look()
-                if look.any_open and loop.time() >= follow_up_at:
-                    follow_up_at = loop.time() + EACH
+                if look.any_open and loop.time() >= self._follow_up_at:
+                    self._follow_up_at = loop.time() + EACH
                     await self._firing.follow_up()
+                self._ends.want(wanted=bool(self._firing.awaited))
                 next_in = math.inf if look.seconds_to_next is None else look.seconds_to_next
                 may_be_due = next_in <= EACH
                 wait = min(max(next_in, 0.0), EACH)
@@ -49,19 +65,15 @@ class ScheduleTimer:
             await self._rings(wait)
 
     async def listen(self) -> None:
-        """Hear of changed schedules and of tasks that ended, over any number of reconnections."""
-        while True:
-            try:
-                async with self._queue.redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(SCHEDULES_CHANNEL, EVENTS_CHANNEL)
-                    async for message in subscription.listen():
-                        if message["channel"] == SCHEDULES_CHANNEL.encode():
-                            self._rung.set()
-                        else:
-                            self._hear(message["data"])
-            except REDIS_ERRORS as error:
-                log.warning("redis: schedules are looked at every second", error=repr(error))
-            await asyncio.sleep(EACH)
+        """Hear of changed schedules, and of tasks that ended while some are awaited, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._changes.listen())
+            group.create_task(self._ends.listen())
+
+    def _look_at_all(self) -> None:
+        """Some may have ended unheard."""
+        self._follow_up_at = 0.0
+        self._rung.set()
 
     def _hear(self, task_ids: bytes) -> None:
         awaited = self._firing.awaited
