@@ -36,6 +36,7 @@ from taskflow_core.tail import Tail
 from taskflow_core.tail.log import Log
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.create import TaskCreation
+from taskflow_core.tasks.missing_hints import MissingHints
 from taskflow_core.tasks.read import TaskReader
 from taskflow_core.tasks.report import TaskReporting
 from taskflow_core.tasks.result import TaskResults
@@ -189,7 +190,7 @@ def _assemble(
         ),
         webhooks=assemble_webhooks(settings, database, queue, page_tokens),
         # What the scheduler does to keep the house
-        sweep=_sweep(settings, database, queue, announcer, settlement, cancellation, held),
+        sweep=_sweep(settings, database, queue, announcer, settlement, cancellation, held, executions),
         retention=_retention(settings, database, announcer, store, stats),
     )
 
@@ -241,6 +242,7 @@ def _sweep(
     settlement: TaskSettlement,
     cancellation: TaskCancellation,
     held: HeldTasks,
+    executions: Executions,
 ) -> Sweep:
     limits = SweepLimits(
         max_crashes=settings.max_crashes,
@@ -251,7 +253,11 @@ def _sweep(
         default_retry=RetryPolicy(),
     )
     jitter = random.Random()  # noqa: S311 - no secret
-    return Sweep(database, queue, announcer, settlement, cancellation, held, limits, jitter)
+    missing_hints = MissingHints(database, queue, horizon=HORIZON_SECONDS)
+    end_overdue = executions.steering.end_overdue
+    return Sweep(
+        database, announcer, settlement, cancellation, held, missing_hints, end_overdue, limits, jitter
+    )
 
 
 def _retention(

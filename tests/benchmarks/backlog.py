@@ -12,10 +12,11 @@ from sqlalchemy import event
 from measure import latency, new_task, submit_batches
 from running import Measured
 from taskflow_core.app import App, open_app
-from taskflow_core.queue import EPOCH_KEY
+from taskflow_core.queue import EPOCH_KEY, Lane
 from taskflow_core.settings import Settings
+from taskflow_core.tasks.missing_hints import BEGINNING, WAITING_QUEUED
 from taskflow_core.tasks.read import PageRequest
-from taskflow_core.tasks.sweep import BEGINNING, LOOK, WAITING_QUEUED
+from taskflow_core.tasks.sweep import LOOK
 from taskflow_proto.v1 import task_service_pb2_grpc
 
 # No worker serves it.
@@ -87,7 +88,8 @@ async def _fill(stack: Measured, app: App, size: int) -> None:
     filled_at = await app.database.pool.fetchval("SELECT now()")
     # As after a wipe: all hints at full speed.
     await app.queue.redis.delete(EPOCH_KEY)
-    await app.sweep.restore_hints()
+    while await app.queue.redis.zcard(Lane(PARKED, "LOW").key) < size:
+        await asyncio.sleep(0.5)
     while (await app.stats.overview("default")).time < filled_at:
         await asyncio.sleep(0.5)
 

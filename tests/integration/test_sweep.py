@@ -82,6 +82,34 @@ async def test_all_hints_come_back_after_a_wipe(app: App):
     assert await app.sweep.run() == {}
 
 
+async def test_a_hint_that_was_never_sent_comes_back_at_once_however_many_others_wait(
+    app: App, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
+    for _ in range(9):
+        await app.creation.create(new_task())
+    await in_the_past(app, run_at="1 hour")
+    await app.announcer.drain()
+    assert await app.sweep.run() == {}
+    task = await app.creation.create(new_task())
+    await in_the_past(app, run_at="10 seconds")
+    await app.announcer.drain()
+    await app.queue.redis.zrem(LANE, f"{task['id']}:0")
+    assert (await app.sweep.run())["hinted"] == 1
+
+
+async def test_hints_that_got_lost_later_come_back_in_rounds(app: App, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
+    tasks = [await app.creation.create(new_task()) for _ in range(9)]
+    await in_the_past(app, run_at="1 hour")
+    await app.announcer.drain()
+    assert await app.sweep.run() == {}
+    await app.queue.redis.zrem(LANE, *(f"{task['id']}:0" for task in tasks[4:]))
+    assert await app.sweep.run() == {}, "the next round looks at the third and the fourth"
+    assert await app.sweep.run() == {"hinted": 5}, "where one is missing, more are looked at"
+    assert await app.queue.redis.zcard(LANE) == len(tasks)
+
+
 async def test_a_hint_that_was_dropped_while_the_sweep_looked_is_not_put_back(
     app: App, monkeypatch: pytest.MonkeyPatch
 ):

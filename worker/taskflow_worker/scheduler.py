@@ -67,12 +67,9 @@ async def _sweep(app: App) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             moved = await app.sweep.run()
-            overdue = await app.executions.steering.end_overdue()
     except (*CONNECTION_ERRORS, *REDIS_ERRORS) as error:
         log.warning("sweep failed, the next one follows", error=repr(error))
         return
-    if overdue:
-        moved["executions_overdue"] = overdue
     if moved:
         log.info("swept", **moved)
 

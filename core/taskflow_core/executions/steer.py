@@ -28,20 +28,24 @@ ON CONFLICT DO NOTHING
 """
 
 # What is past its time. An execution that is ending already is left alone.
-OVERDUE = """
-(SELECT n.execution_id, n.path, 'NODE' AS what FROM node_runs n
- WHERE n.deadline_at <= now() AND n.deadline_at IS NOT NULL AND n.stop IS NULL
-   AND n.status IN ('PENDING', 'RETRYING', 'RUNNING', 'WAITING')
- ORDER BY n.deadline_at LIMIT $1)
-UNION ALL
-(SELECT id, '', 'TIMEOUT' FROM workflow_executions
- WHERE deadline_at <= now() AND deadline_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL
- ORDER BY deadline_at LIMIT $1)
-UNION ALL
-(SELECT id, '', 'EXPIRED' FROM workflow_executions
- WHERE expire_at <= now() AND expire_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL
- ORDER BY expire_at LIMIT $1)
+_NODE_OVERDUE = """
+deadline_at <= now() AND deadline_at IS NOT NULL AND stop IS NULL
+AND status IN ('PENDING', 'RETRYING', 'RUNNING', 'WAITING')
 """
+_TIMED_OUT = "deadline_at <= now() AND deadline_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL"
+_EXPIRED = "expire_at <= now() AND expire_at IS NOT NULL AND ending IS NULL AND finished_at IS NULL"
+OVERDUE = f"""
+(SELECT execution_id, path, 'NODE' AS what FROM node_runs WHERE {_NODE_OVERDUE} ORDER BY deadline_at LIMIT $1)
+UNION ALL
+(SELECT id, '', 'TIMEOUT' FROM workflow_executions WHERE {_TIMED_OUT} ORDER BY deadline_at LIMIT $1)
+UNION ALL
+(SELECT id, '', 'EXPIRED' FROM workflow_executions WHERE {_EXPIRED} ORDER BY expire_at LIMIT $1)
+"""  # noqa: S608 - the conditions are our own
+ANY_OVERDUE = f"""
+(EXISTS (SELECT FROM node_runs WHERE {_NODE_OVERDUE})
+  OR EXISTS (SELECT FROM workflow_executions WHERE {_TIMED_OUT})
+  OR EXISTS (SELECT FROM workflow_executions WHERE {_EXPIRED}))
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +147,6 @@ class ExecutionSteering:
     async def end_overdue(self, limit: int = 500) -> int:
         """End node runs and executions whose time is up, and return how many there were."""
         happenings: dict[UUID, list[Happening]] = {}
-        # One statement, which is all that an idle service pays for it.
         for row in await self._database.pool.fetch(OVERDUE, limit):
             happenings.setdefault(row["execution_id"], []).append(_overdue(row))
         if happenings:

@@ -6,24 +6,21 @@ them from doing the same work twice.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
-from typing import Any
-from uuid import UUID
 
 import structlog
 
 from taskflow_core.announce import Announcement, Announcer
 from taskflow_core.db import Database, alone
+from taskflow_core.executions.steer import ANY_OVERDUE
 from taskflow_core.fingerprint import fingerprint
-from taskflow_core.queue import EPOCH_KEY, Hint, Queue
 from taskflow_core.queues.held import HeldTasks
 from taskflow_core.retry import RetryPolicy
 from taskflow_core.states import DeadLetterCause
 from taskflow_core.tasks.cancel import TaskCancellation
 from taskflow_core.tasks.fail import Failure, effective_policy, settle_failure
+from taskflow_core.tasks.missing_hints import MissingHints
 from taskflow_core.tasks.rows import Row, hint_of
 from taskflow_core.tasks.settle import Settlement, TaskSettlement
 
@@ -36,7 +33,7 @@ SERVICE = "service"
 WORKER_LOST = "WorkerLost"
 
 # Whether there is anything for each part to do. An idle service pays for this one statement.
-LOOK = """
+LOOK = f"""
 SELECT
   EXISTS (SELECT FROM worker_sessions s WHERE s.ended_at IS NULL AND s.lease_until < now())
     OR EXISTS (SELECT FROM tasks t JOIN worker_sessions s ON s.id = t.session_id
@@ -52,8 +49,9 @@ SELECT
   EXISTS (SELECT FROM tasks WHERE held AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')) AS held,
   EXISTS (SELECT FROM tasks WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds')
     OR EXISTS (SELECT FROM tasks WHERE status IN ('RETRYING', 'SCHEDULED')
-               AND run_at < now() + make_interval(secs => $3)) AS hinted
-"""
+               AND run_at < now() + make_interval(secs => $3)) AS hinted,
+  {ANY_OVERDUE} AS executions_overdue
+"""  # noqa: S608 - the condition is our own
 
 # A timer that a worker did not see come due.
 COME_DUE = """
@@ -108,26 +106,6 @@ WHERE t.status = 'RUNNING' AND t.cancel_requested_at < now() - make_interval(sec
 ORDER BY t.id LIMIT $1
 """
 
-# Waiting rows in the order of their due time, from a cursor on.
-WAITING_QUEUED = """
-SELECT id, queue, priority, attempt, run_at FROM tasks
-WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
-ORDER BY run_at, id LIMIT $3
-"""
-WAITING_TIMED = """
-SELECT id, queue, priority, attempt, run_at FROM tasks
-WHERE status IN ('RETRYING', 'SCHEDULED') AND run_at < now() + make_interval(secs => $4) AND (run_at, id) > ($1, $2)
-ORDER BY run_at, id LIMIT $3
-"""
-
-# A task may have started, and its hint been dropped, between the look at its row and the look at Redis.
-STILL_WAITING = """
-SELECT id, attempt FROM tasks
-WHERE id = ANY($1::uuid[]) AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')
-"""
-
-BEGINNING = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
-
 
 @dataclass(frozen=True)
 class SweepLimits:
@@ -139,32 +117,32 @@ class SweepLimits:
     horizon: float
     default_retry: RetryPolicy
     batch: int = 1000
-    hints_per_sweep: int = 10_000
 
 
 class Sweep:
-    """One pass over everything that may have been left behind."""
+    """One pass over everything that may have been left behind, in tasks and in executions."""
 
     def __init__(
         self,
         database: Database,
-        queue: Queue,
         announcer: Announcer,
         settlement: TaskSettlement,
         cancellation: TaskCancellation,
         held: HeldTasks,
+        missing_hints: MissingHints,
+        end_overdue_executions: Callable[[], Awaitable[int]],
         limits: SweepLimits,
         rng: random.Random,
     ) -> None:
         self._database = database
-        self._queue = queue
         self._announcer = announcer
         self._settlement = settlement
         self._cancellation = cancellation
         self._held = held
+        self._missing_hints = missing_hints
+        self._end_overdue_executions = end_overdue_executions
         self._limits = limits
         self._rng = rng
-        self._cursors = {WAITING_QUEUED: BEGINNING, WAITING_TIMED: BEGINNING}
 
     async def run(self) -> dict[str, int]:
         """Sweep once, and return how many tasks each part moved; empty if there was nothing to do."""
@@ -175,7 +153,8 @@ class Sweep:
             "stubborn": self.end_stubborn,
             "due": self.come_due,
             "held": self.release_held,
-            "hinted": self.restore_hints,
+            "hinted": self._missing_hints.look,
+            "executions_overdue": self._end_overdue_executions,
         }
         seen = await self._database.pool.fetchrow(
             LOOK, self._limits.timeout_grace, self._patience_with_the_stubborn, self._limits.horizon
@@ -285,48 +264,9 @@ class Sweep:
             more = True
             while more:
                 release = await self._held.next(key)
-                restored += await self._restore(release.hints)
+                restored += await self._missing_hints.restore(release.hints)
                 more = release.more
         return restored
-
-    async def restore_hints(self) -> int:
-        """Put back the hints that Redis lacks. Walks the backlog in slices, all of it after a wipe."""
-        wiped = await self._queue.redis.set(EPOCH_KEY, 1, nx=True)
-        if wiped:
-            self._cursors = dict.fromkeys(self._cursors, BEGINNING)
-        restored = 0
-        for statement in self._cursors:
-            restored += await self._walk(statement, whole=bool(wiped))
-        return restored
-
-    async def _walk(self, statement: str, *, whole: bool) -> int:
-        restored = seen = 0
-        while whole or seen < self._limits.hints_per_sweep:
-            arguments: list[Any] = [*self._cursors[statement], self._limits.batch]
-            if statement is WAITING_TIMED:
-                arguments.append(self._limits.horizon)
-            rows = await self._database.pool.fetch(statement, *arguments)
-            restored += await self._restore([hint_of(row) for row in rows])
-            seen += len(rows)
-            if len(rows) < self._limits.batch:
-                self._cursors[statement] = BEGINNING
-                break
-            self._cursors[statement] = (rows[-1]["run_at"], rows[-1]["id"])
-        return restored
-
-    async def _restore(self, hints: Sequence[Hint]) -> int:
-        missing: list[Hint] = []
-        for _, group in groupby(sorted(hints, key=lambda h: h.lane), key=lambda h: h.lane):
-            missing += await self._queue.missing(list(group))
-        if not missing:
-            return 0
-        waiting = {
-            (row["id"], row["attempt"])
-            for row in await self._database.by_key.fetch(STILL_WAITING, [hint.task_id for hint in missing])
-        }
-        lost = [hint for hint in missing if (hint.task_id, hint.attempt) in waiting]
-        await self._queue.enqueue(lost)
-        return len(lost)
 
     async def _settle(self, settlements: list[Settlement]) -> int:
         return sum(await asyncio.gather(*map(self._settlement.settle, settlements)))

@@ -1,0 +1,120 @@
+"""Putting back hints that Redis lacks: their sender died before it sent them, or Redis has lost them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from taskflow_core.db import Database
+from taskflow_core.queue import EPOCH_KEY, Hint, Queue
+from taskflow_core.tasks.rows import Row, hint_of
+
+# Waiting rows in the order of their due time, from a cursor on.
+WAITING_QUEUED = """
+SELECT id, queue, priority, attempt, run_at FROM tasks
+WHERE status = 'QUEUED' AND NOT held AND run_at < now() - interval '2 seconds' AND (run_at, id) > ($1, $2)
+ORDER BY run_at, id LIMIT $3
+"""
+WAITING_TIMED = """
+SELECT id, queue, priority, attempt, run_at FROM tasks
+WHERE status IN ('RETRYING', 'SCHEDULED') AND run_at < now() + make_interval(secs => $4) AND (run_at, id) > ($1, $2)
+ORDER BY run_at, id LIMIT $3
+"""
+
+# A task may have started, and its hint been dropped, between the look at its row and the look at Redis.
+STILL_WAITING = """
+SELECT id, attempt FROM tasks
+WHERE id = ANY($1::uuid[]) AND status IN ('QUEUED', 'RETRYING', 'SCHEDULED')
+"""
+
+# Rows of one slice, and of all slices of one look.
+SLICE = 1_000
+MOST = 10_000
+
+Cursor: TypeAlias = tuple[datetime, UUID]
+BEGINNING: Cursor = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
+
+
+@dataclass
+class _Walk:
+    """How far the rows of a statement were looked at.
+
+    `front` follows the time: what has come due since the last look is looked at once, at once. `patrol` goes over all
+    that waits, again and again and slowly, for what Redis has lost since.
+    """
+
+    statement: str
+    arguments: Sequence[Any]
+    front: Cursor = BEGINNING
+    patrol: Cursor = BEGINNING
+
+
+class MissingHints:
+    """Looks at what waits in PostgreSQL, and gives it the hints that are not in Redis."""
+
+    def __init__(self, database: Database, queue: Queue, *, horizon: float) -> None:
+        """`horizon`: seconds before its time from which a timer has its hint."""
+        self._database = database
+        self._queue = queue
+        self._walks = (_Walk(WAITING_QUEUED, ()), _Walk(WAITING_TIMED, (horizon,)))
+
+    async def look(self) -> int:
+        """Put back what is missing of the next rows, and of all after a wipe of Redis; how many hints that were."""
+        wiped = bool(await self._queue.redis.set(EPOCH_KEY, 1, nx=True))
+        restored = 0
+        for walk in self._walks:
+            if wiped:
+                walk.front = BEGINNING
+            restored += await self._advance_front(walk, whole=wiped)
+            restored += await self._patrol(walk)
+        return restored
+
+    async def _advance_front(self, walk: _Walk, *, whole: bool) -> int:
+        restored = seen = 0
+        while whole or seen < MOST:
+            rows = await self._read(walk, walk.front)
+            restored += await self.restore([hint_of(row) for row in rows])
+            seen += len(rows)
+            if rows:
+                walk.front = _after(rows)
+            if len(rows) < SLICE:
+                break
+        return restored
+
+    async def _patrol(self, walk: _Walk) -> int:
+        """One slice, and on at full speed where one hint is missing: there may be more."""
+        restored = seen = 0
+        while seen < MOST:
+            rows = await self._read(walk, walk.patrol)
+            found = await self.restore([hint_of(row) for row in rows])
+            restored += found
+            seen += len(rows)
+            is_end = len(rows) < SLICE
+            walk.patrol = BEGINNING if is_end else _after(rows)
+            if is_end or not found:
+                break
+        return restored
+
+    async def restore(self, hints: Sequence[Hint]) -> int:
+        """Add those of the hints that Redis lacks and whose tasks still wait; how many that were."""
+        missing: list[Hint] = []
+        for _, group in groupby(sorted(hints, key=lambda h: h.lane), key=lambda h: h.lane):
+            missing += await self._queue.missing(list(group))
+        if not missing:
+            return 0
+        waiting = {
+            (row["id"], row["attempt"])
+            for row in await self._database.by_key.fetch(STILL_WAITING, [hint.task_id for hint in missing])
+        }
+        lost = [hint for hint in missing if (hint.task_id, hint.attempt) in waiting]
+        await self._queue.enqueue(lost)
+        return len(lost)
+
+    async def _read(self, walk: _Walk, cursor: Cursor) -> list[Row]:
+        return list(await self._database.pool.fetch(walk.statement, *cursor, SLICE, *walk.arguments))
+
+
+def _after(rows: Sequence[Row]) -> Cursor:
+    return rows[-1]["run_at"], rows[-1]["id"]
