@@ -4,7 +4,7 @@ Any number may run; the database sees to it that nothing is done twice. APSchedu
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -23,16 +23,20 @@ PATIENCE = 60.0
 async def run_scheduler(app: App, stop: asyncio.Event) -> None:
     """Keep the house until `stop` is set."""
     scheduler = AsyncIOScheduler(timezone=UTC)
-    for work, seconds in (
+    started_at = datetime.now(UTC)
+    works = (
         (_sweep, app.settings.sweep_seconds),
         (_delete_old, app.settings.retention_interval),
         (_count_log, app.settings.stats_seconds),
-    ):
+    )
+    for place, (work, seconds) in enumerate(works, start=1):
         scheduler.add_job(
             work,
             "interval",
             args=[app],
             seconds=seconds,
+            # Not at the same moment, in which all else would have to wait.
+            next_run_time=started_at + timedelta(seconds=seconds * place / len(works)),
             # A late run is as good as one in time, and one at a time is enough.
             coalesce=True,
             max_instances=1,
