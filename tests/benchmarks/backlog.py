@@ -41,7 +41,7 @@ async def backlog(stack: Measured, size: int) -> dict[str, float]:
         for when in ("empty", "full"):
             if when == "full":
                 await _fill(stack, app, size)
-            pickup = await latency(stack, 100, 300, "CRITICAL")
+            pickup = await latency(stack, 100, 1_000, "CRITICAL")
             figures |= {
                 f"{when}: submit/s": await _submit_rate(stack, 10_000),
                 f"{when}: CRITICAL p50 ms": pickup["p50 ms"],
@@ -83,7 +83,9 @@ async def _fill(stack: Measured, app: App, size: int) -> None:
     connection = await asyncpg.connect(stack.database_url)
     for start in range(0, size, 50_000):
         await connection.execute(FILL, PARKED, min(50_000, size - start))
-    await connection.execute("VACUUM ANALYZE tasks")
+    # What PostgreSQL does after so many rows it does now, and not while something is measured.
+    await connection.execute("VACUUM ANALYZE tasks, task_events")
+    await connection.execute("CHECKPOINT")
     await connection.close()
     filled_at = await app.database.pool.fetchval("SELECT now()")
     # As after a wipe: all hints at full speed.
