@@ -18,7 +18,7 @@ from support.tasks import (
 from taskflow_core.app import App
 from taskflow_core.db import alone
 from taskflow_core.ids import new_id
-from taskflow_core.queue import HINTS_PER_SCRIPT, Hint, Lane
+from taskflow_core.queue import EPOCH_KEY, HINTS_PER_SCRIPT, Hint, Lane
 from taskflow_core.tasks.read import PageRequest, get_task
 from taskflow_core.tasks.sweep import LOCK
 
@@ -80,6 +80,22 @@ async def test_all_hints_come_back_after_a_wipe(app: App):
     hints = {hint.decode() for hint in await app.queue.redis.zrange(LANE, 0, -1)}
     assert hints == {f"{task['id']}:0" for task in tasks}
     assert await app.sweep.run() == {}
+
+
+async def test_all_hints_come_back_if_whoever_saw_the_wipe_has_died_over_it(
+    app: App, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
+    for _ in range(9):
+        await app.creation.create(new_task())
+    await in_the_past(app, run_at="10 seconds")
+    await app.announcer.drain()
+    assert await app.sweep.run() == {}
+    hints = await app.queue.redis.zrange(LANE, 0, -1)
+    await app.queue.redis.flushdb()
+    await app.queue.redis.set(EPOCH_KEY, "of another scheduler")
+    await app.queue.redis.zadd(LANE, dict.fromkeys(hints[:4], 0))  # so far it came
+    assert (await app.sweep.run())["hinted"] == 5
 
 
 async def test_a_hint_that_was_never_sent_comes_back_at_once_however_many_others_wait(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from taskflow_core.db import Database
 from taskflow_core.queue import EPOCH_KEY, Hint, Queue
@@ -59,17 +59,29 @@ class MissingHints:
         self._database = database
         self._queue = queue
         self._walks = (_Walk(WAITING_QUEUED, ()), _Walk(WAITING_TIMED, (horizon,)))
+        self._epoch: bytes | None = None  # of Redis, for which all was looked at
 
     async def look(self) -> int:
         """Put back what is missing of the next rows, and of all after a wipe of Redis; how many hints that were."""
-        wiped = bool(await self._queue.redis.set(EPOCH_KEY, 1, nx=True))
+        epoch, is_first = await self._read_epoch()
+        is_wiped = epoch != self._epoch and (is_first or self._epoch is not None)
         restored = 0
         for walk in self._walks:
-            if wiped:
+            if is_wiped:
                 walk.front = BEGINNING
-            restored += await self._advance_front(walk, whole=wiped)
+            restored += await self._advance_front(walk, whole=is_wiped)
             restored += await self._patrol(walk)
+        # Only now: whoever dies or fails before leaves it to the next look, here or elsewhere.
+        self._epoch = epoch
         return restored
+
+    async def _read_epoch(self) -> tuple[bytes | None, bool]:
+        """A mark that is lost with all hints, and whether it was not there before."""
+        async with self._queue.redis.pipeline(transaction=False) as pipe:
+            pipe.set(EPOCH_KEY, uuid4().hex, nx=True)
+            pipe.get(EPOCH_KEY)
+            is_first, epoch = await pipe.execute()
+        return epoch, bool(is_first)
 
     async def _advance_front(self, walk: _Walk, *, whole: bool) -> int:
         restored = seen = 0
