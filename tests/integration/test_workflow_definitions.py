@@ -44,7 +44,7 @@ async def test_a_definition_comes_back_as_it_was_saved(app: App, tenant: str):
     again = await app.workflows.get(tenant, created["id"])
     assert again["graph"] == {k: v for k, v in definition.items() if k not in ("name", "description", "tags")}
     parsed = parse_definition(again["graph"])
-    assert (parsed.execution_timeout, [node.id for node in parsed.graph.roots]) == (3.5, ["extract"])
+    assert (parsed.execution_timeout, [node.id for node in parsed.graph.leaves]) == (3.5, ["load"])
 
 
 async def test_creating_again_with_the_same_request_id_answers_with_the_first(app: App, tenant: str):

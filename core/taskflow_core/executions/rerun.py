@@ -1,6 +1,5 @@
 """A new execution from a node of an old one: what does not come after that node is taken over."""
 
-import hashlib
 import json
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from taskflow_core.executions.children import insert_executions
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.executions.retry import nodes_after
 from taskflow_core.ids import new_id
+from taskflow_core.repeats import digest_of
 from taskflow_core.states import EXECUTION_FINAL, NodeRunStatus
 from taskflow_core.tasks.retry import NewPayload
 from taskflow_core.tasks.rows import Row
@@ -51,7 +51,7 @@ class RerunOrder:
     def digest(self, execution_id: UUID) -> str:
         """Tells a repeated request from another one under the same request id."""
         text = None if self.input is None else self.input.text
-        return hashlib.sha256(json.dumps([str(execution_id), self.node_id, text]).encode()).hexdigest()
+        return digest_of([execution_id, self.node_id, text])
 
 
 class ExecutionRerun:

@@ -1,6 +1,5 @@
 """Nothing -> RUNNING: starting executions."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from taskflow_core.executions.advance import Advanced, Advancement
 from taskflow_core.executions.children import DEFAULT_QUEUE
 from taskflow_core.executions.state import ChildWorkflow, WorkflowRef
 from taskflow_core.ids import new_id
+from taskflow_core.repeats import digest_of
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.graph import Definition
 from taskflow_core.workflows.schemas import violations
@@ -57,7 +57,7 @@ class NewExecution:
             for name, value in vars(self).items()
             if name not in ("request_id", "actor") and value is not None
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        return digest_of(content)
 
 
 Numbered = tuple[UUID, NewExecution]

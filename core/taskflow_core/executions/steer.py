@@ -1,6 +1,5 @@
 """Steering executions: cancel, signal, retry; and what their timeouts do."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,6 +11,7 @@ from taskflow_core.executions.happen import CancelRequested, Happening, RanOut, 
 from taskflow_core.executions.planned import SERVICE
 from taskflow_core.executions.read import ExecutionReader
 from taskflow_core.ids import new_id
+from taskflow_core.repeats import digest_of
 from taskflow_core.states import ExecutionStatus
 from taskflow_core.tasks.rows import Row
 
@@ -59,8 +59,7 @@ class NewSignal:
 
     def digest(self, execution_id: UUID) -> str:
         """Tells a repeated request from another one under the same request id."""
-        content = "\0".join((str(execution_id), self.name, self.payload, str(self.node_run_id)))
-        return hashlib.sha256(content.encode()).hexdigest()
+        return digest_of([execution_id, self.name, self.payload, self.node_run_id])
 
 
 class ExecutionSteering:

@@ -8,7 +8,7 @@ import asyncpg
 
 from taskflow_core.db import Connection, Database
 from taskflow_core.errors import AlreadyExists, InvalidArgument
-from taskflow_core.schedules.create import digest_of
+from taskflow_core.repeats import digest_of
 from taskflow_core.schedules.fire import Firing
 from taskflow_core.schedules.fires import IN_RANGE, Fire, stored_fire
 from taskflow_core.schedules.ledger import Ledger

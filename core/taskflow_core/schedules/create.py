@@ -1,7 +1,5 @@
 """Nothing -> ACTIVE: creating schedules."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,6 +8,7 @@ from uuid import UUID
 from taskflow_core.db import Connection, Database, until_answered
 from taskflow_core.errors import AlreadyExists, Unavailable
 from taskflow_core.ids import new_id
+from taskflow_core.repeats import digest_of
 from taskflow_core.schedules.definition import (
     BLANK,
     DEFAULTS,
@@ -104,11 +103,6 @@ async def _stored_before(
     if row is None:
         raise Unavailable("a schedule with the same request id was deleted at this moment; try again")
     return row
-
-
-def digest_of(fields: Mapping[str, Any]) -> str:
-    """Tells a repeated request from another one under the same request id."""
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _new_row(tenant_id: str, definition: Definition, now: datetime) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Nothing -> SCHEDULED | QUEUED: submitting tasks."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from taskflow_core.batching import Batcher
 from taskflow_core.db import Connection, Database, is_outage, until_answered
 from taskflow_core.errors import AlreadyExists, TaskFlowError, Unavailable
 from taskflow_core.ids import new_id
+from taskflow_core.repeats import digest_of
 from taskflow_core.tasks.cancel import cancel_waiting
 from taskflow_core.tasks.rows import COLUMNS, Row, columns, hint_if_near
 
@@ -59,8 +59,7 @@ class NewTask(NamedTuple):
             for name, value in self._asdict().items()
             if name not in ("request_id", "actor") and value is not None
         }
-        text = json.dumps(content, sort_keys=True, default=_plain)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(content, _plain)
 
 
 def _plain(value: object) -> object:

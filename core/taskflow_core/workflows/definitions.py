@@ -1,6 +1,5 @@
 """Definitions of workflows: saved in versions that are never changed, read, listed and deleted."""
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from taskflow_core.filters import UUID as UUID_KIND
 from taskflow_core.ids import new_id
 from taskflow_core.models import Workflow, WorkflowVersion
 from taskflow_core.paging import PageTokens, parse_order
+from taskflow_core.repeats import digest_of
 from taskflow_core.tasks.read import Page, PageRequest, fetch_page
 from taskflow_core.tasks.rows import Row
 from taskflow_core.workflows.problems import Problem, refusal
@@ -75,7 +75,7 @@ class NewWorkflow:
 
     def digest(self) -> str:
         """Tells a repeated request from another one under the same request id."""
-        return hashlib.sha256(_text(self.definition).encode()).hexdigest()
+        return digest_of(self.definition)
 
 
 class Workflows:

@@ -242,13 +242,6 @@ class Graph:
         return frozenset(node.error_node_id for node in self.nodes if node.error_node_id)
 
     @cached_property
-    def roots(self) -> tuple[Node, ...]:
-        """The nodes that start at once: nothing leads to them, and no failure either."""
-        return tuple(
-            node for node in self.nodes if not self.incoming[node.id] and node.id not in self.error_targets
-        )
-
-    @cached_property
     def leaves(self) -> tuple[Node, ...]:
         """The nodes without outgoing edges."""
         return tuple(node for node in self.nodes if not self.outgoing[node.id])
