@@ -2,6 +2,8 @@
 
 import asyncio
 
+from taskflow_core.waiting import set_within
+
 
 class Bell:
     """Is rung by whoever knows of something to do."""
@@ -19,8 +21,4 @@ class Bell:
 
     async def rung_within(self, seconds: float | None) -> None:
         """Wait until it rings, but not longer."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        except TimeoutError:
-            pass  # time to look again
+        await set_within(self._rung, seconds)

@@ -11,6 +11,7 @@ from taskflow_core.db import CONFLICT_ERRORS, CONNECTION_ERRORS
 from taskflow_core.listener import Listener
 from taskflow_core.queue import EVENTS_CHANNEL, SCHEDULES_CHANNEL, Queue
 from taskflow_core.schedules.fire import Firing
+from taskflow_core.waiting import set_within
 
 log = structlog.get_logger()
 
@@ -62,7 +63,8 @@ class ScheduleTimer:
                 wait = min(max(next_in, 0.0), EACH)
             except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
                 log.warning("schedules wait for the next tick", error=repr(error))
-            await self._rings(wait)
+            await set_within(self._rung, wait)
+            self._rung.clear()
 
     async def listen(self) -> None:
         """Hear of changed schedules, and of tasks that ended while some are awaited, until cancelled."""
@@ -90,12 +92,3 @@ class ScheduleTimer:
         self._ended = []
         if ended:
             await self._firing.follow_up_tasks(ended)
-
-    async def _rings(self, seconds: float) -> None:
-        """Wait for a ring, at most so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        except TimeoutError:
-            return
-        self._rung.clear()

@@ -15,6 +15,7 @@ from taskflow_core.stats.queues import QueueStats, read_queue_stats
 from taskflow_core.stats.rollup import StatsRollup
 from taskflow_core.stats.schedules import ScheduleStats, read_schedule_stats
 from taskflow_core.stats.tasks import TaskFilter, TaskStats, read_task_stats
+from taskflow_core.waiting import set_within
 
 # Seconds that a reader outlives a database that is away; a watch has more of them.
 PATIENCE = 5.0
@@ -106,7 +107,7 @@ class Statistics:
             yield await self._overview(tenant_id, PATIENCE_OF_WATCH)
             next_at = clock() + interval
             while not stop.is_set() and (left := min(next_at, end) - clock()) > 0:
-                if not await _set_within(stop, min(left, self._keep_alive)) and left > self._keep_alive:
+                if not await set_within(stop, min(left, self._keep_alive)) and left > self._keep_alive:
                     yield KeepAlive()
             if stop.is_set() or clock() >= end:
                 yield Closing("DRAINING" if stop.is_set() else "MAX_DURATION")
@@ -123,13 +124,3 @@ class Statistics:
             if tenant_id not in found:
                 found[tenant_id] = await read_overview(self._database, tenant_id)
         return [found[tenant_id] for tenant_id in tenants]
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event is set within a time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -3,13 +3,14 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from itertools import groupby
 from typing import TypeAlias
 
 from taskflow_core.events import EventFeed
 from taskflow_core.tail.log import Log
 from taskflow_core.tail.order import NO_TASK, CommitOrder, Line, Place
+from taskflow_core.waiting import set_within
 
 READ_LIMIT = 500
 # Lines of one tenant kept in memory. Who is further behind reads the log on its own.
@@ -88,13 +89,10 @@ class Tail:
                 return
 
     async def _rings(self, rung: asyncio.Event, quiet: float) -> bool:
-        """Whether it rang within so many seconds, be it in the very moment in which they were over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(quiet):
-                await rung.wait()
+        is_rung = await set_within(rung, quiet)
         if self._reader is not None and self._reader.done():
             self._reader.result()  # raises what ended it
-        return rung.is_set()
+        return is_rung
 
     @contextmanager
     def _watching(self, tenant_id: str) -> Iterator["tuple[_Recent, asyncio.Event]"]:
