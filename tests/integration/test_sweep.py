@@ -98,6 +98,33 @@ async def test_all_hints_come_back_if_whoever_saw_the_wipe_has_died_over_it(
     assert (await app.sweep.run())["hinted"] == 5
 
 
+async def test_all_hints_come_back_if_the_walk_after_a_wipe_is_broken_off(
+    app: App, monkeypatch: pytest.MonkeyPatch
+):
+    for _ in range(9):
+        await app.creation.create(new_task())
+    await in_the_past(app, run_at="10 seconds")
+    await app.announcer.drain()
+    assert await app.sweep.run() == {}
+    monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
+    monkeypatch.setattr("taskflow_core.tasks.missing_hints.MOST", 2)
+    look, looks = app.queue.missing, 0
+
+    async def broken(hints: Sequence[Hint]) -> list[Hint]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise ConnectionError("Redis is away")
+        return await look(hints)
+
+    monkeypatch.setattr(app.queue, "missing", broken)
+    await app.queue.redis.flushdb()
+    with pytest.raises(ConnectionError):
+        await app.sweep.run()
+    await app.sweep.run()
+    assert await app.queue.redis.zcard(LANE) == 9
+
+
 async def test_a_hint_that_was_never_sent_comes_back_at_once_however_many_others_wait(
     app: App, monkeypatch: pytest.MonkeyPatch
 ):

@@ -41,13 +41,15 @@ BEGINNING: Cursor = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(i
 class _Walk:
     """How far the rows of a statement were looked at.
 
-    `front` follows the time: what has come due since the last look is looked at once, at once. `patrol` goes over all
-    that waits, again and again and slowly, for what Redis has lost since.
+    `front` follows the time: what has come due since the last look is looked at once, at once. After a wipe it starts
+    anew, and `is_urgent` until it has come to the end. `patrol` goes over all that waits, again and again and slowly,
+    for what Redis has lost since.
     """
 
     statement: str
     arguments: Sequence[Any]
     front: Cursor = BEGINNING
+    is_urgent: bool = False
     patrol: Cursor = BEGINNING
 
 
@@ -59,39 +61,39 @@ class MissingHints:
         self._database = database
         self._queue = queue
         self._walks = (_Walk(WAITING_QUEUED, ()), _Walk(WAITING_TIMED, (horizon,)))
-        self._epoch: bytes | None = None  # of Redis, for which all was looked at
+        self._epoch: bytes | None = None  # of Redis, at the last look
 
     async def look(self) -> int:
         """Put back what is missing of the next rows, and of all after a wipe of Redis; how many hints that were."""
-        epoch, is_first = await self._read_epoch()
-        is_wiped = epoch != self._epoch and (is_first or self._epoch is not None)
+        if await self._is_wiped():
+            for walk in self._walks:
+                walk.front, walk.is_urgent = BEGINNING, True
         restored = 0
         for walk in self._walks:
-            if is_wiped:
-                walk.front = BEGINNING
-            restored += await self._advance_front(walk, whole=is_wiped)
+            restored += await self._advance_front(walk)
             restored += await self._patrol(walk)
-        # Only now: whoever dies or fails before leaves it to the next look, here or elsewhere.
-        self._epoch = epoch
         return restored
 
-    async def _read_epoch(self) -> tuple[bytes | None, bool]:
-        """A mark that is lost with all hints, and whether it was not there before."""
+    async def _is_wiped(self) -> bool:
+        """Whether Redis has lost everything since the last look here, whoever may have seen it before."""
         async with self._queue.redis.pipeline(transaction=False) as pipe:
+            # A mark that is lost with all hints.
             pipe.set(EPOCH_KEY, uuid4().hex, nx=True)
             pipe.get(EPOCH_KEY)
-            is_first, epoch = await pipe.execute()
-        return epoch, bool(is_first)
+            was_missing, epoch = await pipe.execute()
+        known, self._epoch = self._epoch, epoch
+        return bool(was_missing) or known not in (None, epoch)
 
-    async def _advance_front(self, walk: _Walk, *, whole: bool) -> int:
+    async def _advance_front(self, walk: _Walk) -> int:
         restored = seen = 0
-        while whole or seen < MOST:
+        while walk.is_urgent or seen < MOST:
             rows = await self._read(walk, walk.front)
             restored += await self.restore([hint_of(row) for row in rows])
             seen += len(rows)
             if rows:
                 walk.front = _after(rows)
             if len(rows) < SLICE:
+                walk.is_urgent = False
                 break
         return restored
 

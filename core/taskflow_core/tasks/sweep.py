@@ -153,8 +153,8 @@ class Sweep:
             "stubborn": self.end_stubborn,
             "due": self.come_due,
             "held": self.release_held,
-            "hinted": self._missing_hints.look,
             "executions_overdue": self._end_overdue_executions,
+            "hinted": self._missing_hints.look,  # the last, as it may take long
         }
         seen = await self._database.pool.fetchrow(
             LOOK, self._limits.timeout_grace, self._patience_with_the_stubborn, self._limits.horizon
