@@ -41,13 +41,12 @@ async def submit_batches(
     count: int,
     request: task_service_pb2.CreateTaskRequest,
 ) -> None:
-    """Submit in batches of 1,000, four at a time."""
-    batch = task_service_pb2.BatchCreateTasksRequest(requests=[request] * BATCH)
-    batches = iter(range(count // BATCH))
+    """Submit in batches of 1,000, and one of what is left; four at a time."""
+    sizes = iter([BATCH] * (count // BATCH) + [count % BATCH] * (count % BATCH > 0))
 
     async def submit() -> None:
-        for _ in batches:
-            await stub.BatchCreateTasks(batch)
+        for size in sizes:
+            await stub.BatchCreateTasks(task_service_pb2.BatchCreateTasksRequest(requests=[request] * size))
 
     await asyncio.gather(*(submit() for _ in range(4)))
 
