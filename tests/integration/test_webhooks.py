@@ -1,5 +1,6 @@
 """Webhooks as their owners make, change, disable and delete them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,10 @@ from taskflow_core.webhooks.checks import check_webhook
 from taskflow_core.webhooks.secrets import SecretBox, SecretUnreadable
 
 NOWHERE = "http://127.0.0.1:9/"
+TOUCH = "UPDATE webhook_deliveries SET attempt = attempt WHERE id = ANY($1::uuid[])"
+IS_BLOCKED = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
 
 
 @pytest.fixture
@@ -161,9 +166,27 @@ async def test_a_disabled_webhook_gets_nothing_and_what_waits_is_cancelled(app: 
     assert [delivery["status"] for delivery in await deliveries(app)] == ["CANCELLED", "PENDING"]
 
 
+async def test_a_webhook_is_deleted_while_its_deliveries_are_written(app: App):
+    made = await subscribe(app, NOWHERE, "task.created")
+    await app.creation.create_all([new_task() for _ in range(50)])
+    first, *others = [delivery["id"] for delivery in await deliveries(app)]
+    async with app.database.pool.acquire() as connection, connection.transaction():
+        await connection.execute(TOUCH, [first])
+        deletion = asyncio.create_task(app.webhooks.steering.delete(TENANT, made.row["id"]))
+        async with asyncio.timeout(20):
+            while not await app.database.pool.fetchval(IS_BLOCKED):
+                await asyncio.sleep(0.01)
+        # The deletion has taken some of these, and waits for the first: PostgreSQL ends it.
+        await connection.execute(TOUCH, others)
+    await deletion
+    assert await deliveries(app) == []
+
+
 async def test_a_deleted_webhook_takes_its_deliveries_along(app: App):
     made = await subscribe(app, NOWHERE, "task.created")
     await app.creation.create(new_task())
+    await app.webhooks.steering.delete("elsewhere", made.row["id"], allow_missing=True)
+    assert len(await deliveries(app)) == 1
     with pytest.raises(EtagMismatch):
         await app.webhooks.steering.delete(TENANT, made.row["id"], etag="7")
     await app.webhooks.steering.delete(TENANT, made.row["id"], etag=etag_of(made.row))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from taskflow_core.db import Connection, Database, until_answered
+from taskflow_core.db import Connection, Database, exactly_once, until_answered
 from taskflow_core.etags import check_etag, etag_of
 from taskflow_core.queue import Queue
 from taskflow_core.settings import Settings
@@ -103,13 +103,22 @@ class WebhookSteering:
         self, tenant_id: str, webhook_id: UUID, *, etag: str = "", allow_missing: bool = False
     ) -> None:
         """Delete a webhook with its deliveries. Raises NotFound unless `allow_missing`, EtagMismatch."""
-        async with self._database.pool.acquire() as connection, connection.transaction():
+
+        async def delete_it(connection: Connection) -> bool:
             present = await connection.fetchrow(LOCK, webhook_id, tenant_id)
             if present is None and allow_missing:
-                return
+                return False
             check_etag("webhook", str(webhook_id), etag, etag_of(found(present, webhook_id)))
             await connection.execute(DELETE, webhook_id)
-        while await self._database.pool.execute(DELETE_DELIVERIES, webhook_id) != "DELETE 0":
+            return True
+
+        async def delete_some() -> str:
+            return await self._database.pool.execute(DELETE_DELIVERIES, webhook_id)
+
+        if not await exactly_once(self._database, delete_it, "delete a webhook", give_up_after=PATIENCE):
+            return
+        # Some may be written at this moment: then PostgreSQL may end either of the two.
+        while await until_answered(delete_some, "delete deliveries", give_up_after=PATIENCE) != "DELETE 0":
             pass
 
     async def enable(self, tenant_id: str, webhook_id: UUID) -> Row:
