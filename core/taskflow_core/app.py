@@ -249,7 +249,6 @@ def _sweep(
         cancel_grace=settings.cancel_grace,
         # The worker is given the time to say it itself.
         timeout_grace=settings.lease_seconds,
-        horizon=HORIZON_SECONDS,
         default_retry=RetryPolicy(),
     )
     jitter = random.Random()  # noqa: S311 - no secret

@@ -21,8 +21,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 class Listener:
     """Hears one channel while it is wanted, over any number of reconnections. Run `listen()` in the background.
 
-    What is said while it does not hear is lost to it. So `on_change` is called whenever hearing begins or ends: then
-    it is time to look. `otherwise` is what the log says while Redis is away.
+    What is said while it does not hear is lost to it. So `on_change` is called whenever hearing begins, ends or does not
+    come about: then it is time to look. `otherwise` is what the log says while Redis is away.
     """
 
     def __init__(

@@ -60,6 +60,7 @@ class MissingHints:
         """`horizon`: seconds before its time from which a timer has its hint."""
         self._database = database
         self._queue = queue
+        self.horizon = horizon
         self._walks = (_Walk(WAITING_QUEUED, ()), _Walk(WAITING_TIMED, (horizon,)))
         self._epoch: bytes | None = None  # of Redis, at the last look
 
@@ -87,8 +88,8 @@ class MissingHints:
     async def _advance_front(self, walk: _Walk) -> int:
         restored = seen = 0
         while walk.is_urgent or seen < MOST:
-            rows = await self._read(walk, walk.front)
-            restored += await self.restore([hint_of(row) for row in rows])
+            rows, found = await self._look_from(walk, walk.front)
+            restored += found
             seen += len(rows)
             if rows:
                 walk.front = _after(rows)
@@ -101,8 +102,7 @@ class MissingHints:
         """One slice, and on at full speed where one hint is missing: there may be more."""
         restored = seen = 0
         while seen < MOST:
-            rows = await self._read(walk, walk.patrol)
-            found = await self.restore([hint_of(row) for row in rows])
+            rows, found = await self._look_from(walk, walk.patrol)
             restored += found
             seen += len(rows)
             is_end = len(rows) < SLICE
@@ -126,8 +126,12 @@ class MissingHints:
         await self._queue.enqueue(lost)
         return len(lost)
 
-    async def _read(self, walk: _Walk, cursor: Cursor) -> list[Row]:
-        return list(await self._database.pool.fetch(walk.statement, *cursor, SLICE, *walk.arguments))
+    async def _look_from(self, walk: _Walk, cursor: Cursor) -> tuple[list[Row], int]:
+        """The rows of the next slice, and how many hints were put back for them."""
+        rows: list[Row] = list(
+            await self._database.pool.fetch(walk.statement, *cursor, SLICE, *walk.arguments)
+        )
+        return rows, await self.restore([hint_of(row) for row in rows])
 
 
 def _after(rows: Sequence[Row]) -> Cursor:

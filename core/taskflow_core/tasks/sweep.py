@@ -114,7 +114,6 @@ class SweepLimits:
     max_crashes: int
     cancel_grace: float
     timeout_grace: float
-    horizon: float
     default_retry: RetryPolicy
     batch: int = 1000
 
@@ -145,7 +144,7 @@ class Sweep:
         self._rng = rng
 
     async def run(self) -> dict[str, int]:
-        """Sweep once, and return how many tasks each part moved; empty if there was nothing to do."""
+        """Sweep once, and return how much each part moved; empty if there was nothing to do."""
         parts = {
             "lost": self.rescue_lost,
             "overdue": self.end_overdue,
@@ -157,7 +156,7 @@ class Sweep:
             "hinted": self._missing_hints.look,  # the last, as it may take long
         }
         seen = await self._database.pool.fetchrow(
-            LOOK, self._limits.timeout_grace, self._patience_with_the_stubborn, self._limits.horizon
+            LOOK, self._limits.timeout_grace, self._patience_with_the_stubborn, self._missing_hints.horizon
         )
         wanted = [part for part in parts if seen is not None and seen[part]]
         if not wanted:
