@@ -42,11 +42,13 @@ async def submit_batches(
     request: task_service_pb2.CreateTaskRequest,
 ) -> None:
     """Submit in batches of 1,000, and one of what is left; four at a time."""
-    sizes = iter([BATCH] * (count // BATCH) + [count % BATCH] * (count % BATCH > 0))
+    batch = task_service_pb2.BatchCreateTasksRequest(requests=[request] * BATCH)
+    rest = task_service_pb2.BatchCreateTasksRequest(requests=[request] * (count % BATCH))
+    batches = iter([batch] * (count // BATCH) + [rest] * bool(rest.requests))
 
     async def submit() -> None:
-        for size in sizes:
-            await stub.BatchCreateTasks(task_service_pb2.BatchCreateTasksRequest(requests=[request] * size))
+        for one in batches:
+            await stub.BatchCreateTasks(one)
 
     await asyncio.gather(*(submit() for _ in range(4)))
 
