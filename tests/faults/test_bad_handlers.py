@@ -1,7 +1,8 @@
 """Handlers that take their worker with them, hold its event loop, or do not stop."""
 
-from support.faults.cluster import LEASE, until
+from support.faults.cluster import LEASE
 from support.faults.story import Story
+from support.waiting import until
 
 MAX_CRASHES = 3
 

@@ -5,8 +5,8 @@ import time
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from support.faults.cluster import until
 from support.faults.story import Story
+from support.waiting import until
 from taskflow_proto.v1.retry_policy_pb2 import RetryPolicy
 
 FINAL = {"SUCCEEDED", "CANCELLED"}

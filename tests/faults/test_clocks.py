@@ -12,11 +12,12 @@ import pytest
 
 from support.faults import executions
 from support.faults.clocks import HOUR, WHY_NOT, WrongClock, working_library
-from support.faults.cluster import LEASE, Cluster, Kind, until
+from support.faults.cluster import LEASE, Cluster, Kind
 from support.faults.fires import EachSecond
 from support.faults.processes import Process
 from support.faults.story import LANES, Story
 from support.http_site import Request, response, running_site
+from support.waiting import until
 from support.webhooks import verified
 from taskflow_proto.v1 import webhook_pb2, webhook_service_pb2
 from taskflow_proto.v1.webhook_service_pb2_grpc import WebhookServiceStub

@@ -1,8 +1,8 @@
 """Limits of queues hold, and what waits under them is not forgotten, whatever breaks."""
 
 from support.faults.checker import History
-from support.faults.cluster import until
 from support.faults.story import Story
+from support.waiting import until
 
 HELD = "SELECT count(*) FROM tasks WHERE held AND tenant_id = $1"
 

@@ -14,7 +14,6 @@ import pytest
 
 from support.executions import definition, task
 from support.faults.checker import read_history, task_problems
-from support.faults.cluster import until
 from support.faults.execution_checker import Ended, read_ended
 from support.faults.story import SEED, Story
 from support.faults.workflows import WorkflowClient
@@ -25,6 +24,7 @@ from support.random_workflows import (
     is_fatal,
     valid_workflow,
 )
+from support.waiting import until
 from taskflow_dev.ports import LOOPBACK
 
 COUNT = 60

@@ -5,8 +5,9 @@ import asyncio
 from google.protobuf.duration_pb2 import Duration
 from redis.asyncio import Redis
 
-from support.faults.cluster import LEASE, until
+from support.faults.cluster import LEASE
 from support.faults.story import Story
+from support.waiting import until
 from taskflow_proto.v1.retry_policy_pb2 import RetryPolicy
 
 LANE = "taskflow:default:normal"

@@ -2,8 +2,8 @@
 
 import signal
 
-from support.faults.cluster import until
 from support.faults.story import Story
+from support.waiting import until
 
 LOCKED = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
 

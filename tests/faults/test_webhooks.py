@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from support.faults.cluster import until
 from support.faults.story import Story
 from support.http_site import Request, Site, response, running_site
+from support.waiting import until
 from support.webhooks import event_in
 from taskflow_proto.v1 import (
     task_pb2,

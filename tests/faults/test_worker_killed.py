@@ -1,7 +1,8 @@
 """Kill -9 of a worker costs its tasks a lease, and nothing else."""
 
-from support.faults.cluster import LEASE, until
+from support.faults.cluster import LEASE
 from support.faults.story import Story
+from support.waiting import until
 
 
 async def test_an_idle_worker_is_killed(story: Story):

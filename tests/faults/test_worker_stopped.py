@@ -6,9 +6,10 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from support.faults.cluster import LEASE, ended, until
+from support.faults.cluster import LEASE, ended
 from support.faults.processes import Process
 from support.faults.story import Story
+from support.waiting import until
 
 TERMS = 40
 

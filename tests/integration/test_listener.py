@@ -1,16 +1,18 @@
 """A channel is heard by those who want it, while they want it, and who begins to hear is told so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
+from support.waiting import until
 from taskflow_core.app import App
 from taskflow_core.listener import Listener
 from taskflow_core.queue import EVENTS_CHANNEL
 
 CHANNEL = "taskflow:test"
+PATIENCE = 20  # seconds
 
 
 class Ear:
@@ -37,12 +39,6 @@ async def ear(app: App) -> AsyncIterator[Ear]:
     await asyncio.gather(listening, return_exceptions=True)
 
 
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await is_so():
-            await asyncio.sleep(0.01)
-
-
 async def hearers(app: App, channel: str = CHANNEL) -> int:
     [(_, count)] = await app.queue.redis.pubsub_numsub(channel)
     return int(count)
@@ -53,19 +49,18 @@ async def test_nobody_hears_a_channel_that_nobody_wants(app: App, ear: Ear):
     assert ear.changes == []
 
 
+async def until_heard(app: App, channel: str = CHANNEL) -> None:
+    async def is_heard() -> bool:
+        return await hearers(app, channel) == 1
+
+    await until(is_heard, PATIENCE, f"somebody hears {channel}")
+
+
 async def test_a_channel_that_is_wanted_is_heard_from_the_moment_that_is_told(app: App, ear: Ear):
     ear.listener.want()
-
-    async def begins() -> bool:
-        return ear.changes == [True]
-
-    await until(begins)
+    await until(lambda: ear.changes == [True], PATIENCE, "hearing begins")
     await app.queue.redis.publish(CHANNEL, b"one")
-
-    async def hears() -> bool:
-        return ear.heard == [b"one"]
-
-    await until(hears)
+    await until(lambda: ear.heard == [b"one"], PATIENCE, "the message is heard")
 
 
 async def test_a_channel_that_is_wanted_no_more_is_heard_for_a_while_only(
@@ -73,39 +68,27 @@ async def test_a_channel_that_is_wanted_no_more_is_heard_for_a_while_only(
 ):
     monkeypatch.setattr("taskflow_core.listener.KEEP", 0.3)
     ear.listener.want()
-
-    async def is_heard() -> bool:
-        return await hearers(app) == 1
-
-    await until(is_heard)
+    await until_heard(app)
     ear.listener.want(wanted=False)
-    assert await is_heard()
+    assert await hearers(app) == 1
 
     async def is_silent() -> bool:
         return await hearers(app) == 0 and ear.changes == [True, False]
 
-    await until(is_silent)
+    await until(is_silent, PATIENCE, "hearing ends")
     ear.listener.want()
-    await until(is_heard)
+    await until_heard(app)
 
 
 async def test_a_connection_that_is_cut_is_opened_anew_and_told_of(app: App, ear: Ear):
     ear.listener.want()
-
-    async def begins() -> bool:
-        return True in ear.changes
-
-    await until(begins)
+    await until(lambda: True in ear.changes, PATIENCE, "hearing begins")
     ear.changes.clear()
     await app.queue.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-    await until(begins)
+    await until(lambda: True in ear.changes, PATIENCE, "hearing begins anew")
 
 
 async def test_a_server_hears_of_events_only_while_somebody_watches(app: App):
     assert await hearers(app, EVENTS_CHANNEL) == 0
     with app.feed.watching_all():
-
-        async def hears() -> bool:
-            return await hearers(app, EVENTS_CHANNEL) == 1
-
-        await until(hears)
+        await until_heard(app, EVENTS_CHANNEL)

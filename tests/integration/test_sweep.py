@@ -20,6 +20,7 @@ from taskflow_core.db import alone
 from taskflow_core.ids import new_id
 from taskflow_core.queue import EPOCH_KEY, HINTS_PER_SCRIPT, Hint, Lane
 from taskflow_core.tasks.read import PageRequest, get_task
+from taskflow_core.tasks.rows import Row
 from taskflow_core.tasks.sweep import LOCK
 
 LANE = Lane("default", "NORMAL").key
@@ -29,6 +30,15 @@ async def in_the_past(app: App, **columns: str) -> None:
     """Move times of all tasks into the past, as if they had been waited for."""
     for column, interval in columns.items():
         await app.database.pool.execute(f"UPDATE tasks SET {column} = {column} - interval '{interval}'")
+
+
+async def waiting_since(app: App, interval: str) -> list[Row]:
+    """Some tasks, whose hints the sweep has found in their places."""
+    tasks = [await app.creation.create(new_task()) for _ in range(9)]
+    await in_the_past(app, run_at=interval)
+    await app.announcer.drain()
+    assert await app.sweep.run() == {}
+    return tasks
 
 
 async def lose_lease(app: App, session_id: int) -> None:
@@ -86,11 +96,7 @@ async def test_all_hints_come_back_if_whoever_saw_the_wipe_has_died_over_it(
     app: App, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
-    for _ in range(9):
-        await app.creation.create(new_task())
-    await in_the_past(app, run_at="10 seconds")
-    await app.announcer.drain()
-    assert await app.sweep.run() == {}
+    await waiting_since(app, "10 seconds")
     hints = await app.queue.redis.zrange(LANE, 0, -1)
     await app.queue.redis.flushdb()
     await app.queue.redis.set(EPOCH_KEY, "of another scheduler")
@@ -101,11 +107,7 @@ async def test_all_hints_come_back_if_whoever_saw_the_wipe_has_died_over_it(
 async def test_all_hints_come_back_if_the_walk_after_a_wipe_is_broken_off(
     app: App, monkeypatch: pytest.MonkeyPatch
 ):
-    for _ in range(9):
-        await app.creation.create(new_task())
-    await in_the_past(app, run_at="10 seconds")
-    await app.announcer.drain()
-    assert await app.sweep.run() == {}
+    await waiting_since(app, "10 seconds")
     monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
     monkeypatch.setattr("taskflow_core.tasks.missing_hints.MOST", 2)
     look, looks = app.queue.missing, 0
@@ -129,11 +131,7 @@ async def test_a_hint_that_was_never_sent_comes_back_at_once_however_many_others
     app: App, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
-    for _ in range(9):
-        await app.creation.create(new_task())
-    await in_the_past(app, run_at="1 hour")
-    await app.announcer.drain()
-    assert await app.sweep.run() == {}
+    await waiting_since(app, "1 hour")
     task = await app.creation.create(new_task())
     await in_the_past(app, run_at="10 seconds")
     await app.announcer.drain()
@@ -143,10 +141,7 @@ async def test_a_hint_that_was_never_sent_comes_back_at_once_however_many_others
 
 async def test_hints_that_got_lost_later_come_back_in_rounds(app: App, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("taskflow_core.tasks.missing_hints.SLICE", 2)
-    tasks = [await app.creation.create(new_task()) for _ in range(9)]
-    await in_the_past(app, run_at="1 hour")
-    await app.announcer.drain()
-    assert await app.sweep.run() == {}
+    tasks = await waiting_since(app, "1 hour")
     await app.queue.redis.zrem(LANE, *(f"{task['id']}:0" for task in tasks[4:]))
     assert await app.sweep.run() == {}, "the next round looks at the third and the fourth"
     assert await app.sweep.run() == {"hinted": 5}, "where one is missing, more are looked at"

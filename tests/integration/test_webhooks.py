@@ -9,6 +9,7 @@ import pytest
 
 from support.http_site import Site, running_site
 from support.tasks import TENANT, new_task
+from support.waiting import until
 from support.webhooks import deliveries, delivering, reaching_loopback, subscribe, until_deliveries
 from taskflow_core.app import App
 from taskflow_core.errors import (
@@ -173,9 +174,7 @@ async def test_a_webhook_is_deleted_while_its_deliveries_are_written(app: App):
     async with app.database.pool.acquire() as connection, connection.transaction():
         await connection.execute(TOUCH, [first])
         deletion = asyncio.create_task(app.webhooks.steering.delete(TENANT, made.row["id"]))
-        async with asyncio.timeout(20):
-            while not await app.database.pool.fetchval(IS_BLOCKED):
-                await asyncio.sleep(0.01)
+        await until(lambda: app.database.pool.fetchval(IS_BLOCKED), 20, "the deletion waits")
         # The deletion has taken some of these, and waits for the first: PostgreSQL ends it.
         await connection.execute(TOUCH, others)
     await deletion

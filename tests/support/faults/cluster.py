@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from support.faults import executions
 from support.faults.clocks import WrongClock
 from support.faults.processes import Forked, Process, Spawned
 from support.faults.proxy import Proxy
+from support.waiting import until
 from taskflow_core.migrate import upgrade
 from taskflow_dev import postgres, valkey
 from taskflow_dev.ports import free_port
@@ -253,16 +254,3 @@ async def ended(process: Process, seconds: float) -> int:
     await until(lambda: not process.is_alive, seconds, f"{process.kind} {process.pid} ends")
     assert process.exit_status is not None
     return process.exit_status
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float, what: str) -> None:
-    """Wait until something is so. Raises TimeoutError, which says what was waited for."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + seconds
-    while True:
-        is_so = condition()
-        if is_so if isinstance(is_so, bool) else await is_so:
-            return
-        if clock() > end:
-            raise TimeoutError(f"not within {seconds:g} s: {what}")
-        await asyncio.sleep(0.02)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from support.faults.cluster import until
+from support.waiting import until
 from taskflow_core.service_tasks import STEP
 from taskflow_core.states import EXECUTION_FINAL, NODE_RUN_OPEN
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from support.faults.cluster import until
 from support.faults.story import Story
+from support.waiting import until
 from taskflow_proto.v1 import schedule_pb2, schedule_service_pb2
 from taskflow_proto.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 

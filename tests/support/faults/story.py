@@ -7,9 +7,10 @@ from typing import Any
 
 from support.faults import executions
 from support.faults.checker import History, problems, read_history, wait_until_final
-from support.faults.cluster import LEASE, Cluster, until
+from support.faults.cluster import LEASE, Cluster
 from support.faults.load import Load
 from support.faults.processes import Process
+from support.waiting import until
 from taskflow_core.queue import lanes
 from taskflow_core.states import Priority
 
